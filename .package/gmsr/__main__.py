@@ -1,0 +1,5 @@
+"""``python -m gmsr`` is the ``gmsr`` command."""
+
+from gmsr.launch.cli import main
+
+main()

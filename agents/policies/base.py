@@ -1,0 +1,42 @@
+"""The contract of a policy: it decides, and does nothing else.
+
+A policy is a class with
+
+- ``reads``: the quantities that its servers' reports must carry (``agents.gauge.QUANTITIES``), and that it
+  finds by ``view.column(name)``. Nothing else reaches a dispatcher; with ``()`` servers report nothing.
+- ``__init__(view, random, **options)``: options are strings, from ``--policy name:key=value,key=value``.
+  It raises ValueError, with a message for the user, on an option or value that it does not know.
+- ``choose()``: the index of the chosen server in ``view.servers``.
+
+It must draw from ``random`` alone, so that a seed repeats a run's choices.
+"""
+
+from collections.abc import Sequence
+from random import Random
+from typing import ClassVar, Protocol
+
+from ..view import View
+
+
+class Policy(Protocol):
+    """One dispatcher's policy."""
+
+    reads: ClassVar[tuple[str, ...]]
+
+    def __init__(self, view: View, random: Random, **options: str) -> None: ...
+
+    def choose(self) -> int:
+        """Index of the server for the job at hand."""
+
+
+def pick(candidates: Sequence[int], random: Random) -> int:
+    """One of the candidates, each as likely as the others."""
+    if len(candidates) == 1:
+        return candidates[0]
+    return candidates[int(random.random() * len(candidates))]
+
+
+def least(values: Sequence[float], random: Random) -> int:
+    """Index of the smallest value; equal ones are as likely as each other."""
+    best = min(values)
+    return pick([index for index, value in enumerate(values) if value == best], random)

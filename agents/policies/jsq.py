@@ -1,0 +1,24 @@
+"""``jsq``: join the shortest queue, the server that reports the fewest jobs.
+
+Winston, "Optimality of the shortest line discipline", J. Appl. Prob. 14 (1977). Ties at random.
+"""
+
+from random import Random
+from typing import ClassVar
+
+from ..view import View
+from .base import least
+
+
+class JoinShortestQueue:
+    """Fewest jobs reported."""
+
+    reads: ClassVar[tuple[str, ...]] = ("jobs",)
+
+    def __init__(self, view: View, random: Random) -> None:
+        self._jobs = view.column("jobs")
+        self._random = random
+
+    def choose(self) -> int:
+        """The shortest queue."""
+        return least(self._jobs, self._random)

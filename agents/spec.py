@@ -1,0 +1,75 @@
+"""The plain data that one agent starts from: the launcher writes it, ``process.py`` reads it.
+
+A specification travels as a msgpack map over the fork server's pipe, so every field is a number, a
+string, a list or a map. An agent learns nothing else about the testbed: not the graph, not the other
+dispatchers, not the rates.
+"""
+
+from typing import Literal, TypedDict
+
+
+class ArrivalsSpec(TypedDict):
+    """How a dispatcher's jobs arrive; ``rate`` in jobs per emulated second (scale included)."""
+
+    kind: Literal["poisson", "deterministic", "on-off", "trace"]
+    rate: float
+    on: float  # mean length of a burst, emulated seconds (on-off)
+    off: float  # mean length of a silence, emulated seconds (on-off)
+    schedule: (
+        str  # path of this dispatcher's prepared schedule: rows of little-endian <dd arrival, size (trace)
+    )
+
+
+class SizesSpec(TypedDict):
+    """How large jobs are; a size is in units of the curve times the scale."""
+
+    kind: Literal["exponential", "deterministic", "lognormal", "bounded-pareto", "trace", "schedule"]
+    mean: float
+    sigma: float  # of the logarithm (lognormal)
+    alpha: float  # tail index (bounded-pareto)
+    ratio: float  # largest over smallest size (bounded-pareto)
+    values: str  # path of little-endian doubles to draw from (trace); "schedule" takes the arrival's own size
+
+
+class AgentSpec(TypedDict):
+    """What agents of both roles are told."""
+
+    id: str
+    run: str  # token of the run: an edge refuses peers of another run
+    pace: float  # emulated seconds per real second
+    duration: float  # emulated seconds
+    rows: str  # path of the raw journal
+    statement: str  # path of the final statement (JSON)
+    telemetry: str  # datagram socket of the fork server
+    control: str  # datagram socket that the agent binds
+    telemetry_real_s: float
+    survive: bool  # outlive the launcher
+    reads: list[str]  # quantities that a report carries, in order: what the policy declares
+    delays: dict[str, float]  # one-way delay of the edge to a peer, emulated seconds; absent: none
+
+
+class ServerSpec(AgentSpec):
+    """A server: its curve, and who may send to it."""
+
+    role: Literal["server"]
+    address: str  # to bind
+    dispatchers: list[str]
+    curve: dict[str, object]  # topology.curves.make reads it
+    scale: float
+    smoothing: float  # window w in units of N; 0 reports the slope at N itself
+    feed: str  # module:Class
+
+
+class DispatcherSpec(AgentSpec):
+    """A dispatcher: its own servers, its own arrivals, its policy."""
+
+    role: Literal["dispatcher"]
+    servers: list[str]
+    addresses: list[str]  # where each of them listens
+    weights: list[float]  # of its edges (policy static)
+    arrivals: ArrivalsSpec
+    sizes: SizesSpec
+    seed: int
+    policy: str  # module:Class
+    options: dict[str, str]  # the policy's own
+    cooldown: float  # emulated seconds at most, after the duration

@@ -1,0 +1,58 @@
+"""The side channel to the launcher: datagrams that may be lost and never block.
+
+Nothing that routes a job depends on it. It tells when the agent is ready and how it fares, and it hears
+when the run starts, and if it is called off.
+"""
+
+import socket
+from contextlib import suppress
+
+from msgpack import packb, unpackb
+
+LARGEST_DATAGRAM = 4096
+
+
+class Telemetry:
+    """Datagrams to the fork server, and from it."""
+
+    def __init__(self, own_id: str, control: str, towards: str, interval_real_s: float) -> None:
+        self._id = own_id
+        self._towards = towards
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(control)
+        self.fd = self._socket.fileno()
+        self.interval_ns = int(interval_real_s * 1e9)
+        self.start_ns = 0  # of the monotonic clock; 0 while the launcher has not set it
+        self.stopped = False
+
+    def say_ready(self) -> None:
+        """All edges are up."""
+        self._say({"say": "ready"})
+
+    def say_status(self, now: float, status: dict[str, int]) -> None:
+        """How far the agent has come; ``now`` in emulated seconds."""
+        self._say({"say": "status", "t": now, **status})
+
+    def listen(self) -> None:
+        """Take what the launcher has said. A datagram that is not understood is ignored."""
+        with suppress(BlockingIOError):
+            while True:
+                datagram = self._socket.recv(LARGEST_DATAGRAM)
+                with suppress(Exception):  # whatever msgpack raises: the channel is out of band
+                    self._heard(unpackb(datagram))
+
+    def close(self) -> None:
+        """Hear and say no more."""
+        self._socket.close()
+
+    def _heard(self, message: object) -> None:
+        match message:
+            case {"tell": "start", "at_ns": int(at_ns)} if at_ns > 0:
+                self.start_ns = at_ns
+            case {"tell": "stop"}:
+                self.stopped = True
+
+    def _say(self, message: dict[str, object]) -> None:
+        with suppress(OSError):  # nobody listens, or its queue is full
+            self._socket.sendto(packb({"id": self._id, **message}), self._towards)
