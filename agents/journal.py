@@ -17,7 +17,7 @@ COMPLETED, IN_FLIGHT, LOST = 0, 1, 2
 CAUSES = ("unroutable",)
 
 DEPARTED, HELD, UNHEARD = 0, 1, 2
-"""States of a server's row. UNHEARD: departed after its dispatcher had closed the edge, so nobody was told."""
+"""States of a server's row. UNHEARD: departed after its dispatcher had closed the edge: nobody was told."""
 
 JOB_ROW = struct.Struct("<IHBdddd")
 JOB_DTYPE = [

@@ -16,7 +16,7 @@ from .machine import Machine
 from .telemetry import Telemetry
 
 KNOCK_REAL_S = 0.25
-"""How often greetings and the news of being ready are repeated until they are answered."""
+"""How often greetings are repeated until they are answered, and the news of being ready until it is out."""
 
 LONGEST_SLEEP_REAL_S = 3600.0
 
@@ -51,6 +51,7 @@ class Loop:
         """Greet until all edges are up and the launcher has set the start; False if it called it off."""
         machine, telemetry = self._machine, self._telemetry
         next_knock = time.monotonic()
+        said = False
         while not telemetry.start_ns:
             if telemetry.stopped:
                 return False
@@ -58,14 +59,11 @@ class Loop:
             if now >= next_knock:
                 next_knock = now + KNOCK_REAL_S
                 machine.knock()
-                if machine.ready:
-                    telemetry.say_ready()
-            was_ready = machine.ready
             self._read(0.0)
             self._send(0.0)
-            if machine.ready and not was_ready:
-                telemetry.say_ready()
-            self._sleep(next_knock - time.monotonic())
+            if machine.ready and not said:
+                said = telemetry.say_ready()
+            self._sleep(LONGEST_SLEEP_REAL_S if said else next_knock - time.monotonic())
         self._start_ns = telemetry.start_ns
         return True
 
@@ -116,8 +114,8 @@ class Loop:
             return
         send = self._endpoint.send
         for peer, messages in list(outbox.items()):
-            if not send(peer, messages):
-                self._machine.unsent(peer, messages, now)
+            if left := send(peer, messages):
+                self._machine.unsent(peer, left, now)
         outbox.clear()
 
     def _sleep(self, wait_real_s: float) -> None:

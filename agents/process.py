@@ -38,7 +38,7 @@ def main(spec: DispatcherSpec | ServerSpec) -> None:
     began = time.monotonic()
     own_id = spec["id"]
     telemetry = Telemetry(own_id, spec["control"], spec["telemetry"], spec["telemetry_real_s"])
-    endpoint = Endpoint(own_id, spec["run"])
+    endpoint = Endpoint(own_id)
     machine: Dispatcher | Server
     if spec["role"] == "server":
         rows = Rows(spec["rows"], VISIT_ROW)

@@ -39,6 +39,7 @@ class AgentSpec(TypedDict):
     pace: float  # emulated seconds per real second
     duration: float  # emulated seconds
     rows: str  # path of the raw journal
+    errors: str  # path that the agent's standard error goes to
     statement: str  # path of the final statement (JSON)
     telemetry: str  # datagram socket of the fork server
     control: str  # datagram socket that the agent binds

@@ -26,9 +26,9 @@ class Telemetry:
         self.start_ns = 0  # of the monotonic clock; 0 while the launcher has not set it
         self.stopped = False
 
-    def say_ready(self) -> None:
-        """All edges are up."""
-        self._say({"say": "ready"})
+    def say_ready(self) -> bool:
+        """All edges are up. False if it must be said again: the fork server's queue was full."""
+        return self._say({"say": "ready"})
 
     def say_status(self, now: float, status: dict[str, int]) -> None:
         """How far the agent has come; ``now`` in emulated seconds."""
@@ -53,6 +53,8 @@ class Telemetry:
             case {"tell": "stop"}:
                 self.stopped = True
 
-    def _say(self, message: dict[str, object]) -> None:
+    def _say(self, message: dict[str, object]) -> bool:
         with suppress(OSError):  # nobody listens, or its queue is full
             self._socket.sendto(packb({"id": self._id, **message}), self._towards)
+            return True
+        return False

@@ -21,6 +21,7 @@ class EveryChange:
         """Tell the newcomer at once (again, if its greeting was repeated)."""
         if dispatcher not in self._dispatchers:
             self._dispatchers.append(dispatcher)
+        self._last = self._last or report
         outbox.setdefault(dispatcher, []).append(report)
 
     def left(self, dispatcher: str) -> None:

@@ -1,0 +1,75 @@
+"""The ``gmsr`` command: finds a command's module when it is called, and turns failures into exit codes."""
+
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+from gmsr.topology.errors import RunError, UserError
+
+COMMANDS = {
+    "bench": "figures of speed and exactness, each beside its yardstick",
+    "compare": "run policies side by side on the same arrivals",
+    "completion": "print the shell's completion script",
+    "demo": "GMSR beside two others and the optimum, on a packaged LLM fleet",
+    "examples": "list, show and copy packaged topologies",
+    "optimum": "the central optimum of a topology",
+    "run": "run a topology as real processes",
+    "summary": "print a run's summary again, or work it out anew",
+    "topology": "make, check, show and draw topologies",
+    "trace": "fit and make traces of requests",
+}
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class Lazy(click.Group):
+    """Loads the module of a command when it is called: ``gmsr --help`` loads none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command object of ``gmsr.launch.commands.NAME``."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"gmsr.launch.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One line a command, without loading it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="gmsr")
+def gmsr() -> None:
+    """Decentralised load balancing on real processes: dispatchers, servers, and nobody in charge."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 1 the run failed, 2 the input is wrong, 130 after Ctrl-C."""
+    try:
+        result: Any = gmsr.main(arguments, prog_name="gmsr", standalone_mode=False)
+        code = result if isinstance(result, int) else DONE
+    except click.ClickException as error:
+        _complain(error.format_message())
+        code = BAD_INPUT
+    except UserError as error:
+        _complain(str(error))
+        code = BAD_INPUT
+    except RunError as error:
+        _complain(str(error))
+        code = FAILED
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output is gone: no more words
+        code = FAILED
+    sys.exit(code)
+
+
+def _complain(message: str) -> None:
+    """One line."""
+    click.echo("error: " + " ".join(message.split()), err=True)

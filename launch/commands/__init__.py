@@ -1,0 +1,1 @@
+"""One file a command: arguments, a call, printing; no logic."""

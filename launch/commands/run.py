@@ -1,0 +1,40 @@
+"""``gmsr run FILE``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import AS_JSON, FILE, emit, run_options
+
+
+@click.command()
+@FILE
+@click.option("--policy", help="NAME or module:Class, with options as NAME:key=value.")
+@run_options
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory to make [default: runs/…].")
+@click.option("--survive", is_flag=True, help="Agents finish the run even if the launcher is killed.")
+@AS_JSON
+def command(file: str, out: Path | None, as_json: bool, pace: str, **chosen: Any) -> int | None:
+    """Run the topology FILE: one process a dispatcher, one a server, and print what was measured."""
+    from gmsr.topology.files import load
+
+    from .. import plan
+    from ..pace import resolve
+    from ..record.text import text
+    from ..run import Interrupted, run
+    from ..show.progress import Progress
+
+    topology, warnings = load(file)
+    for warning in warnings:
+        click.echo(f"note: {warning}", err=True)
+    survive = chosen.pop("survive")
+    options = plan.options(topology, **chosen)._replace(survive=survive)
+    options = resolve(topology, options, pace)
+    code = None
+    try:
+        summary = run(topology, options, out, Progress())
+    except Interrupted as interrupted:
+        summary, code = interrupted.summary, 130
+    emit(summary) if as_json else click.echo(text(summary))
+    return code

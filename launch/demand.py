@@ -1,0 +1,43 @@
+"""What a topology's workload asks for: jobs a second by dispatcher, and their mean size."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from gmsr.topology.errors import UserError
+from gmsr.topology.graph import Topology
+
+
+class Demand(NamedTuple):
+    """Rates in jobs per second at scale 1; sizes in the unit of the curves."""
+
+    rates: dict[str, float]
+    mean_size: float
+
+    @property
+    def volume(self) -> dict[str, float]:
+        """Offered volume per second, by dispatcher."""
+        return {name: rate * self.mean_size for name, rate in self.rates.items()}
+
+
+def demand(topology: Topology) -> Demand:
+    """The nominal demand; a trace's is its mean over its whole length, split by the dispatchers' rates.
+
+    Raises UserError where a trace cannot be read.
+    """
+    rates = {dispatcher.id: dispatcher.rate for dispatcher in topology.dispatchers}
+    sizes, arrivals = topology.sizes, topology.arrivals
+    if arrivals.kind == "trace":
+        from . import traces
+
+        total = traces.read(Path(arrivals.trace)).rate * arrivals.speed
+        whole = sum(rates.values())
+        if not whole:
+            raise UserError("dispatchers: all rates are 0; with a trace they are its shares: give them some")
+        rates = {name: total * rate / whole for name, rate in rates.items()}
+    if sizes.mean is not None:
+        return Demand(rates, sizes.mean)
+    if sizes.kind == "trace":
+        from . import traces
+
+        return Demand(rates, float(traces.read(Path(sizes.trace or arrivals.trace)).sizes.mean()))
+    return Demand(rates, 1.0)

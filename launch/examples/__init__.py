@@ -1,0 +1,1 @@
+"""Packaged topologies, and a small trace."""

@@ -1,0 +1,1 @@
+"""Where agents run. ``base`` is the contract; ``local`` this machine."""

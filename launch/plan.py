@@ -1,0 +1,242 @@
+"""From a topology and the user's options to what each agent is told."""
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from gmsr.agents.feeds import FEEDS
+from gmsr.agents.gauge import QUANTITIES
+from gmsr.agents.policies import POLICIES
+from gmsr.agents.spec import AgentSpec, ArrivalsSpec, DispatcherSpec, ServerSpec, SizesSpec
+from gmsr.agents.view import View
+from gmsr.topology.errors import UserError
+from gmsr.topology.graph import Topology
+
+COOLDOWN = 0.1
+"""Longest time, as a share of the duration, that load goes on for the last measured jobs to finish."""
+STATUS_REAL_S = 1.0
+STATUS_A_SECOND = 100
+"""Telemetry of all agents together is kept to so many datagrams a second."""
+
+
+class Options(NamedTuple):
+    """What the user may choose for a run. Times in emulated seconds."""
+
+    policy: str = "gmsr"
+    feed: str = "every-change"
+    duration: float = 60.0
+    warmup: float = 10.0
+    seed: int = 1
+    scale: float = 1.0
+    pace: float = 1.0
+    survive: bool = False
+
+    @property
+    def cooldown(self) -> float:
+        """The longest cool-down."""
+        return COOLDOWN * self.duration
+
+
+class Choice(NamedTuple):
+    """A resolved policy."""
+
+    name: str  # as the user wrote it
+    target: str  # module:Class
+    options: dict[str, str]
+    reads: tuple[str, ...]
+
+
+class Inputs(NamedTuple):
+    """Prepared files: a schedule by dispatcher (trace arrivals), values that sizes are drawn from."""
+
+    schedules: Mapping[str, Path]
+    values: Path | None
+    mean_size: float
+
+
+def options(topology: Topology, **chosen: Any) -> Options:
+    """The file's defaults under what was chosen (None: not chosen). Raises UserError if they do not fit."""
+    run = topology.run
+    defaults = Options(run.policy, "every-change", run.duration, run.warmup, run.seed, topology.scale)
+    made = defaults._replace(**{name: value for name, value in chosen.items() if value is not None})
+    if not 0.0 < made.duration < float("inf"):
+        raise UserError(f"--duration: {made.duration:g} s is no time to measure; give seconds > 0")
+    if not 0.0 <= made.warmup < made.duration:
+        raise UserError(
+            f"--warmup: {made.warmup:g} s leaves nothing of a duration of {made.duration:g} s; make it shorter"
+        )
+    for name in ("scale", "pace"):
+        if not 0.0 < getattr(made, name) < float("inf"):
+            raise UserError(f"--{name}: {getattr(made, name):g} must be a number > 0")
+    if made.feed not in FEEDS:
+        raise UserError(f"--feed: {made.feed!r} is unknown; choose one of {', '.join(FEEDS)}")
+    return made
+
+
+def choose(text: str) -> Choice:
+    """Resolve ``NAME[:key=value…]`` or ``module:Class[:key=value…]`` to a policy that can be constructed.
+
+    Raises UserError where there is none, or it does not take these options.
+    """
+    parts = text.split(":")
+    named = [part for part in parts if "=" not in part]
+    given = dict(part.split("=", 1) for part in parts[len(named) :] if "=" in part)
+    if named != parts[: len(named)] or len(named) not in (1, 2) or not all(named):
+        raise UserError(f"--policy: {text!r} is not NAME or module:Class, then :key=value; mend it")
+    target = ":".join(named) if len(named) == 2 else _registered(named[0])
+    rule = _load(text, target)
+    reads = getattr(rule, "reads", None)
+    if not isinstance(reads, tuple) or not callable(getattr(rule, "choose", None)):
+        raise UserError(f"--policy: {target} has no tuple 'reads' or no method 'choose'; see agents/README.md")
+    for quantity in reads:
+        if quantity not in QUANTITIES:
+            known = ", ".join(QUANTITIES)
+            raise UserError(f"--policy: {target} reads {quantity!r}, which no server tells; choose among {known}")
+    try:
+        rule(View(["a", "b"], reads, [1.0, 1.0]), Random(1), **given)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"--policy: {text}: {error}") from error
+    return Choice(text, target, given, reads)
+
+
+def specs(
+    topology: Topology, chosen: Options, policy: Choice, run_dir: Path, sockets: str, token: str, inputs: Inputs
+) -> list[ServerSpec | DispatcherSpec]:
+    """One specification an agent, servers first, so that dispatchers find them listening."""
+    agents = len(topology.servers) + len(topology.dispatchers)
+
+    def common(own_id: str, delays: dict[str, float]) -> AgentSpec:
+        return {
+            "id": own_id,
+            "run": token,
+            "pace": chosen.pace,
+            "duration": chosen.duration,
+            "rows": str(run_dir / "agents" / f"{own_id}.rows"),
+            "errors": str(run_dir / "agents" / f"{own_id}.err"),
+            "statement": str(run_dir / "agents" / f"{own_id}.json"),
+            "telemetry": f"{sockets}/nursery",
+            "control": f"{sockets}/{own_id}.ctl",
+            "telemetry_real_s": max(STATUS_REAL_S, agents / STATUS_A_SECOND),
+            "survive": chosen.survive,
+            "reads": list(policy.reads),
+            "delays": {peer: delay for peer, delay in delays.items() if delay},
+        }
+
+    made: list[ServerSpec | DispatcherSpec] = []
+    for server in topology.servers:
+        edges = topology.dispatchers_of(server.id)
+        made.append(
+            {
+                **common(server.id, {edge.dispatcher: edge.delay for edge in edges}),
+                "role": "server",
+                "address": f"ipc://{sockets}/{server.id}.ipc",
+                "dispatchers": [edge.dispatcher for edge in edges],
+                "curve": server.curve.describe(),
+                "scale": chosen.scale,
+                "smoothing": server.width,
+                "feed": FEEDS[chosen.feed],
+            }
+        )
+    for dispatcher in topology.dispatchers:
+        edges = topology.servers_of(dispatcher.id)
+        made.append(
+            {
+                **common(dispatcher.id, {edge.server: edge.delay for edge in edges}),
+                "role": "dispatcher",
+                "servers": [edge.server for edge in edges],
+                "addresses": [f"ipc://{sockets}/{edge.server}.ipc" for edge in edges],
+                "weights": [edge.weight for edge in edges],
+                "arrivals": _arrivals(topology, dispatcher.id, dispatcher.rate * chosen.scale, inputs),
+                "sizes": _sizes(topology, inputs),
+                "seed": chosen.seed,
+                "policy": policy.target,
+                "options": policy.options,
+                "cooldown": chosen.cooldown,
+            }
+        )
+    return made
+
+
+def prepare(topology: Topology, chosen: Options, folder: Path) -> Inputs:
+    """Write the files that agents play traces from. Raises UserError where a trace is too short."""
+    arrivals, sizes = topology.arrivals, topology.sizes
+    schedules: dict[str, Path] = {}
+    values = None
+    mean = sizes.mean or 1.0
+    if arrivals.kind == "trace" or sizes.kind == "trace":
+        from . import traces
+    if arrivals.kind == "trace":
+        trace = traces.read(Path(arrivals.trace))
+        speed = arrivals.speed * chosen.scale
+        if float(trace.seconds[-1]) / speed < chosen.warmup:
+            raise UserError(
+                f"{arrivals.trace}: at speed {speed:g} the trace ends after {trace.seconds[-1] / speed:.3g} s, "
+                f"before the warm-up of {chosen.warmup:g} s; play it more slowly"
+            )
+        if trace.span / speed < chosen.duration:
+            raise UserError(
+                f"{arrivals.trace}: at speed {speed:g} the trace lasts {trace.span / speed:.4g} s, the run "
+                f"{chosen.duration:g} s; shorten the duration or play it more slowly"
+            )
+        shares = {dispatcher.id: dispatcher.rate for dispatcher in topology.dispatchers}
+        for name, rows in traces.split(trace, shares, chosen.seed, speed).items():
+            schedules[name] = folder / f"{name}.schedule"
+            traces.save_doubles(schedules[name], rows)
+        if sizes.kind == "trace" and not sizes.trace:
+            mean = float(trace.sizes.mean())
+    if sizes.kind == "trace" and (sizes.trace or sizes.mean is not None):
+        drawn = traces.read(Path(sizes.trace or arrivals.trace)).sizes
+        mean = sizes.mean or float(drawn.mean())
+        values = folder / "sizes.values"
+        traces.save_doubles(values, drawn * (mean / float(drawn.mean())))
+    return Inputs(schedules, values, mean)
+
+
+def _arrivals(topology: Topology, dispatcher: str, rate: float, inputs: Inputs) -> ArrivalsSpec:
+    arrivals = topology.arrivals
+    return {
+        "kind": arrivals.kind,  # type: ignore[typeddict-item]  # checked where the file is read
+        "rate": rate,
+        "on": arrivals.on,
+        "off": arrivals.off,
+        "schedule": str(inputs.schedules.get(dispatcher, "")),
+    }
+
+
+def _sizes(topology: Topology, inputs: Inputs) -> SizesSpec:
+    sizes = topology.sizes
+    kind = "schedule" if sizes.kind == "trace" and inputs.values is None else sizes.kind
+    return {
+        "kind": kind,  # type: ignore[typeddict-item]  # checked where the file is read
+        "mean": inputs.mean_size,
+        "sigma": sizes.sigma,
+        "alpha": sizes.alpha,
+        "ratio": sizes.ratio,
+        "values": str(inputs.values or ""),
+    }
+
+
+def _registered(name: str) -> str:
+    if name in POLICIES:
+        return POLICIES[name]
+    installed = {point.name: point.value for point in entry_points(group="gmsr.policies")}
+    if name in installed:
+        return installed[name]
+    known = ", ".join([*POLICIES, *sorted(installed)])
+    raise UserError(f"--policy: {name!r} is unknown; choose one of {known}, or module:Class")
+
+
+def _load(text: str, target: str) -> Any:
+    """The class, looked for in the current folder too, last, where it can hide nobody else's module."""
+    module, _, name = target.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        return getattr(import_module(module), name)
+    except Exception as error:  # whatever the user's module raises
+        raise UserError(f"--policy: {text}: {type(error).__name__}: {error}") from error

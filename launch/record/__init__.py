@@ -1,0 +1,1 @@
+"""Journals into results: files, accounts, intervals, the summary."""

@@ -1,0 +1,98 @@
+"""A summary as a person reads it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+AT_MOST = 20
+"""Longer tables are cut; the JSON has them whole."""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: the first column to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        return "  ".join([row[0].ljust(widths[0]), *cells]).rstrip()
+
+    return [line(head), "  ".join("-" * width for width in widths), *map(line, rows)]
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number for reading; a dash for none."""
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def seconds(value: float | None) -> str:
+    """A time for reading."""
+    if value is None:
+        return "–"
+    return f"{value:.4g} s" if value >= 0.1 else f"{value * 1e3:.3g} ms"
+
+
+def text(summary: Mapping[str, Any]) -> str:
+    """The whole summary, a screen or two."""
+    jobs, latency, messages = summary["jobs"], summary["latency"], summary["messages"]
+    lost = sum(jobs["lost"].values())
+    low, high = latency["ci95"]
+    lines = [
+        f"policy {summary['policy']}, feed {summary['feed']}, seed {summary['seed']}, scale {summary['scale']:g}: "
+        f"{summary['duration'] - summary['warmup']:g} s measured after {summary['warmup']:g} s of warm-up",
+        "",
+        f"jobs        {jobs['offered']} offered = {jobs['completed']} completed + {lost} lost + "
+        f"{jobs['in_flight']} in flight" + ("" if summary["valid"] else "   NOT VALID, see below"),
+        f"latency     mean {seconds(latency['mean'])}"
+        + (f" (95 %: {seconds(low)} to {seconds(high)})" if low is not None else "")
+        + f", p50 {seconds(latency['p50'])}, p90 {seconds(latency['p90'])}, p99 {seconds(latency['p99'])}, "
+        f"p99.9 {seconds(latency['p999'])}",
+        _optimum(summary),
+        f"throughput  {number(summary['throughput'])} volume/s, workload {number(summary['workload']['mean'])}",
+        f"messages    {number(messages['per_job'])} a job, {number(messages['bytes_per_job'])} bytes a job, in "
+        f"{messages['frames']} frames: "
+        + ", ".join(f"{kind} {each['count']}" for kind, each in messages["by_kind"].items()),
+        f"fidelity    late by {seconds(summary['fidelity']['lateness']['p50'])} (median), "
+        f"{seconds(summary['fidelity']['lateness']['p99'])} (p99, {_percent(summary['fidelity']['relative'])} of "
+        f"the mean latency); agents used {sum(summary['fidelity']['cpu'].values()):.2f} cores",
+        "",
+        *_servers(summary),
+        "",
+        *_dispatchers(summary),
+    ]
+    if summary["warnings"]:
+        lines += ["", *(f"warning: {warning}" for warning in summary["warnings"])]
+    return "\n".join([*lines, "", f"everything is in {summary['run_dir']}"])
+
+
+def _optimum(summary: Mapping[str, Any]) -> str:
+    if summary["optimum"] is None:
+        return "optimum     none"
+    best = summary["optimum"]
+    ratio = "" if summary["ratio"] is None else f"; measured is {summary['ratio']:.3f} times that"
+    return f"optimum     mean latency {seconds(best['latency'])}, workload {number(best['workload'])}{ratio}"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.2%}"
+
+
+def _servers(summary: Mapping[str, Any]) -> list[str]:
+    workload = summary["workload"]["by_server"]
+    rows = [
+        [name, str(each["completed"]), number(each["throughput"]), _percent(each["utilisation"]), number(workload[name])]
+        for name, each in list(summary["by_server"].items())[:AT_MOST]
+    ]
+    return table(["server", "completed", "throughput", "utilisation", "workload"], rows) + _rest(summary["by_server"])
+
+
+def _dispatchers(summary: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for name, each in list(summary["by_dispatcher"].items())[:AT_MOST]:
+        shares = sorted(each["split"].items(), key=lambda item: -item[1])
+        split = ", ".join(f"{server} {share:.0%}" for server, share in shares[:8])
+        rows.append([name, str(each["offered"]), seconds(each["latency"]["mean"]), split])
+    lines = table(["dispatcher", "offered", "mean latency", "where its jobs went"], rows)
+    return lines + _rest(summary["by_dispatcher"])
+
+
+def _rest(items: Mapping[str, Any]) -> list[str]:
+    return [f"… and {len(items) - AT_MOST} more (--json has all)"] if len(items) > AT_MOST else []

@@ -1,0 +1,250 @@
+"""Service-rate curves μ(N): concave, non-decreasing, μ(0) = 0 (MODEL section 3).
+
+Every agent loads this file: closed forms and the standard library only. N is workload (jobs divided by the
+scale), μ is volume per emulated second.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import exp, expm1, inf, log, log1p
+from typing import Any, Protocol
+
+
+class Curve(Protocol):
+    """A service-rate curve."""
+
+    kind: str
+    cap: float  # sup μ, possibly inf
+    cap_reached: bool  # whether μ(N) = cap at a finite N
+    kinks: Sequence[float]  # where the slope jumps, in increasing order
+
+    def value(self, workload: float) -> float:
+        """μ(N) for N ≥ 0."""
+
+    def slope(self, workload: float) -> float:
+        """Right derivative μ′(N+), possibly inf at 0."""
+
+    def inverse(self, rate: float) -> float:
+        """The smallest N with μ(N) = ``rate``; inf where the curve never gets there."""
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data that ``make`` takes back."""
+
+
+class Hyperbolic:
+    """aN/(b+N): batch decoding with step time α + βN has a = 1/β and b = α/β."""
+
+    kind = "hyperbolic"
+    cap_reached = False
+    kinks = ()
+
+    def __init__(self, a: float, b: float) -> None:
+        self.a, self.b = a, b
+        self.cap = a
+
+    def value(self, workload: float) -> float:
+        """aN/(b+N)."""
+        return self.a * workload / (self.b + workload)
+
+    def slope(self, workload: float) -> float:
+        """ab/(b+N)²."""
+        ratio = self.b / (self.b + workload)
+        return self.a / self.b * ratio * ratio
+
+    def inverse(self, rate: float) -> float:
+        """br/(a−r)."""
+        return self.b * rate / (self.a - rate) if rate < self.a else inf
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"kind": self.kind, "a": self.a, "b": self.b}
+
+
+class Exponential:
+    """a(1 − e^(−N/b))."""
+
+    kind = "exponential"
+    cap_reached = False
+    kinks = ()
+
+    def __init__(self, a: float, b: float) -> None:
+        self.a, self.b = a, b
+        self.cap = a
+
+    def value(self, workload: float) -> float:
+        """a(1 − e^(−N/b))."""
+        return -self.a * expm1(-workload / self.b)
+
+    def slope(self, workload: float) -> float:
+        """(a/b)e^(−N/b)."""
+        return self.a / self.b * exp(-workload / self.b)
+
+    def inverse(self, rate: float) -> float:
+        """−b·ln(1−r/a)."""
+        return -self.b * log1p(-rate / self.a) if rate < self.a else inf
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"kind": self.kind, "a": self.a, "b": self.b}
+
+
+class Multicore:
+    """m·min(N, k): k cores that each complete volume m a second."""
+
+    kind = "multicore"
+    cap_reached = True
+
+    def __init__(self, m: float, k: float) -> None:
+        self.m, self.k = m, k
+        self.cap = m * k
+        self.kinks = (float(k),)
+
+    def value(self, workload: float) -> float:
+        """m·min(N, k)."""
+        return self.m * min(workload, self.k)
+
+    def slope(self, workload: float) -> float:
+        """m below k, 0 from k on."""
+        return self.m if workload < self.k else 0.0
+
+    def inverse(self, rate: float) -> float:
+        """r/m."""
+        return min(rate / self.m, self.k) if rate <= self.cap else inf
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"kind": self.kind, "m": self.m, "k": self.k}
+
+
+class Power:
+    """aN^p with 0 < p < 1."""
+
+    kind = "power"
+    cap = inf
+    cap_reached = False
+    kinks = ()
+
+    def __init__(self, a: float, p: float) -> None:
+        self.a, self.p = a, p
+
+    def value(self, workload: float) -> float:
+        """aN^p."""
+        return self.a * workload**self.p
+
+    def slope(self, workload: float) -> float:
+        """apN^(p−1), inf at 0."""
+        return self.a * self.p * workload ** (self.p - 1.0) if workload > 0.0 else inf
+
+    def inverse(self, rate: float) -> float:
+        """(r/a)^(1/p)."""
+        return (rate / self.a) ** (1.0 / self.p)
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"kind": self.kind, "a": self.a, "p": self.p}
+
+
+class Logarithmic:
+    """a·ln(1+N/b)."""
+
+    kind = "logarithmic"
+    cap = inf
+    cap_reached = False
+    kinks = ()
+
+    def __init__(self, a: float, b: float) -> None:
+        self.a, self.b = a, b
+
+    def value(self, workload: float) -> float:
+        """a·ln(1+N/b)."""
+        return self.a * log1p(workload / self.b)
+
+    def slope(self, workload: float) -> float:
+        """a/(b+N)."""
+        return self.a / (self.b + workload)
+
+    def inverse(self, rate: float) -> float:
+        """b(e^(r/a)−1), inf where that overflows."""
+        return self.b * expm1(rate / self.a) if rate / self.a < log(1e300) else inf
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"kind": self.kind, "a": self.a, "b": self.b}
+
+
+class Table:
+    """Linear between points (N, μ) from (0, 0) on, constant after the last.
+
+    The points must be concave and non-decreasing: ``topology.table.repair`` makes measured ones so.
+    """
+
+    kind = "table"
+    cap_reached = True
+
+    def __init__(self, points: Sequence[Sequence[float]]) -> None:
+        rows = [(float(n), float(rate)) for n, rate in points]
+        if not rows or rows[0][0] != 0.0:
+            rows.insert(0, (0.0, 0.0))
+        self._n = [n for n, _ in rows]
+        self._rates = [rate for _, rate in rows]
+        steps = pairwise(rows)
+        self._slopes = [(high - low) / (right - left) for (left, low), (right, high) in steps]
+        self._slopes.append(0.0)
+        self.cap = self._rates[-1]
+        changes = zip(self._n[1:], self._slopes, self._slopes[1:], strict=False)
+        # Slopes of equal pieces differ by rounding alone; that is no kink.
+        self.kinks = tuple(n for n, before, after in changes if before - after > 1e-9 * before)
+
+    def value(self, workload: float) -> float:
+        """Interpolated."""
+        at = bisect_right(self._n, workload) - 1
+        return self._rates[at] + self._slopes[at] * (workload - self._n[at])
+
+    def slope(self, workload: float) -> float:
+        """Slope of the piece to the right."""
+        return self._slopes[bisect_right(self._n, workload) - 1]
+
+    def inverse(self, rate: float) -> float:
+        """Interpolated; at the cap the first N that reaches it."""
+        if rate > self.cap:
+            return inf
+        at = bisect_left(self._rates, rate)
+        if at == 0:
+            return 0.0
+        return self._n[at - 1] + (rate - self._rates[at - 1]) / self._slopes[at - 1]
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data."""
+        points = [list(point) for point in zip(self._n[1:], self._rates[1:], strict=True)]
+        return {"kind": self.kind, "points": points}
+
+
+KINDS: dict[str, type[Any]] = {
+    made.kind: made for made in (Hyperbolic, Exponential, Multicore, Power, Logarithmic, Table)
+}
+
+
+def make(description: Mapping[str, Any]) -> Curve:
+    """The curve that ``describe`` described. Raises KeyError or TypeError on anything else."""
+    fields = dict(description)
+    made: Curve = KINDS[fields.pop("kind")](**fields)
+    return made
+
+
+def difference(curve: Curve, jobs: int, scale: float) -> float:
+    """Marginal service rate of one more job: Δ(q) = n·[μ((q+1)/n) − μ(q/n)] (MODEL section 2)."""
+    return scale * (curve.value((jobs + 1) / scale) - curve.value(jobs / scale))
+
+
+def mean_slope(curve: Curve, workload: float, width: float) -> float:
+    """Mean slope of the curve over [N − w, N + w], cut at 0; the right derivative if w = 0."""
+    if width == 0.0:
+        return curve.slope(workload)
+    low, high = max(workload - width, 0.0), workload + width
+    return (curve.value(high) - curve.value(low)) / (high - low)
+
+
+def last_kink(curve: Curve) -> float:
+    """The largest N at which the slope jumps; 0 for a smooth curve."""
+    return curve.kinks[-1] if curve.kinks else 0.0

@@ -1,0 +1,194 @@
+"""The central optimum (MODEL section 4): the least total workload that carries all demand.
+
+minimise Σⱼ Nⱼ subject to Σᵢ fᵢⱼ ≤ μⱼ(Nⱼ), Σⱼ fᵢⱼ = λᵢ, f ≥ 0 on edges. Each curve is written in disciplined
+convex form and a conic solver (Clarabel, through CVXPY) does the rest. Its word is not taken for it: the
+optimality conditions are checked here, and the residual is part of the result.
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import cvxpy as cp
+import numpy as np
+from numpy.typing import NDArray
+
+from ..curves import Curve, Exponential, Hyperbolic, Logarithmic, Multicore, Power, Table
+from ..graph import Topology
+from .overload import fits
+
+ACCEPTED_RESIDUAL = 1e-4
+"""Beyond it a solution is not one."""
+USED = 1e-6
+"""A flow counts as used above this share of all demand."""
+FAILED_STATUS = "the solver ended with status {}"
+
+
+class NoOptimum(Exception):
+    """There is no optimum (overload), or none was found; the message says which."""
+
+
+class Optimum(NamedTuple):
+    """Rates and workloads in volume (per second)."""
+
+    workload: float  # Σ N
+    workloads: dict[str, float]
+    throughput: dict[str, float]
+    flows: dict[str, dict[str, float]]
+    prices: dict[str, float]  # marginal rate of each dispatcher's used servers
+    residual: float
+
+
+def solve(topology: Topology, volume: Mapping[str, float]) -> Optimum:
+    """The optimum at demand ``volume`` (per second, by dispatcher).
+
+    Raises NoOptimum if the demand does not fit the servers' capacity, or no certified solution was found.
+    """
+    if not fits(topology, volume):
+        raise NoOptimum("the system is overloaded: no routing carries all demand")
+    total = sum(volume.values())
+    if total <= 0.0:
+        raise NoOptimum("nothing is offered")
+    dispatchers = [dispatcher.id for dispatcher in topology.dispatchers]
+    servers = {server.id: index for index, server in enumerate(topology.servers)}
+    curves = [server.curve for server in topology.servers]
+    demand = np.array([volume[name] for name in dispatchers])
+    rows = np.array([dispatchers.index(edge.dispatcher) for edge in topology.edges])
+    columns = np.array([servers[edge.server] for edge in topology.edges])
+    flow = _flows(curves, demand / total, rows, columns, total) * total
+    carried = np.bincount(columns, flow, minlength=len(curves))
+    workloads = np.array([curve.inverse(min(rate, curve.cap)) for curve, rate in zip(curves, carried, strict=True)])
+    prices, residual = certificate(curves, workloads, flow, demand, rows, columns)
+    if not residual <= ACCEPTED_RESIDUAL:
+        raise NoOptimum(f"no certified optimum was found: the optimality conditions are missed by {residual:.1e}")
+    flows: dict[str, dict[str, float]] = {name: {} for name in dispatchers}
+    for edge, rate in zip(topology.edges, flow, strict=True):
+        flows[edge.dispatcher][edge.server] = float(rate)
+    return Optimum(
+        float(workloads.sum()),
+        {name: float(workloads[index]) for name, index in servers.items()},
+        {name: float(carried[index]) for name, index in servers.items()},
+        flows,
+        dict(zip(dispatchers, map(float, prices), strict=True)),
+        residual,
+    )
+
+
+def certificate(
+    curves: list[Curve],
+    workloads: NDArray[np.float64],
+    flow: NDArray[np.float64],
+    demand: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], float]:
+    """Prices by dispatcher, and by how much the optimality conditions are missed (relative).
+
+    The conditions: flows add up to the demand, and each server has one supergradient of its curve such that
+    a dispatcher sends only where it is largest among its own servers. At a kink the supergradient is an
+    interval; what is missing is the overlap of the intervals, as a share of the price.
+    """
+    total = float(demand.sum())
+    balance = np.abs(np.bincount(rows, flow, minlength=len(demand)) - demand).max() / total
+    high = np.array([_slope_before(curve, n) for curve, n in zip(curves, workloads, strict=True)])
+    low = np.array([curve.slope(n) for curve, n in zip(curves, workloads, strict=True)])
+    marginals = _consistent(low, high, flow / total > USED, rows, columns)
+    prices = np.zeros(len(demand))
+    np.maximum.at(prices, rows, marginals[columns])
+    used = flow / total > USED
+    missed = (prices[rows] - marginals[columns])[used] / prices[rows][used]
+    return prices, float(max(balance, missed.max(initial=0.0)))
+
+
+def _consistent(
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    used: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Supergradients within their intervals: the least that leave no used edge short of its dispatcher's best.
+
+    Monotone: start from the lower ends and raise what a dispatcher uses to the best that it sees.
+    """
+    marginals = np.minimum(low, high)
+    for _ in range(len(low) + 1):
+        best = np.zeros(int(rows.max()) + 1)
+        np.maximum.at(best, rows, marginals[columns])
+        wanted = marginals.copy()
+        np.maximum.at(wanted, columns[used], best[rows[used]])
+        raised = np.minimum(wanted, high)
+        if np.allclose(raised, marginals, rtol=1e-12, atol=0.0):
+            break
+        marginals = raised
+    return marginals
+
+
+def _slope_before(curve: Curve, workload: float) -> float:
+    """Left derivative; at a kink (within rounding) the slope of the piece before it."""
+    if workload <= 0.0:
+        return curve.slope(0.0)
+    return curve.slope(workload * (1.0 - 1e-6)) if curve.kinks else curve.slope(workload)
+
+
+def _flows(
+    curves: list[Curve],
+    demand: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    total: float,
+) -> NDArray[np.float64]:
+    """Flows in units of the total demand, edge by edge."""
+    edges = len(rows)
+    flow = cp.Variable(edges, nonneg=True)
+    leave = np.zeros((len(demand), edges))
+    enter = np.zeros((len(curves), edges))
+    leave[rows, np.arange(edges)] = 1.0
+    enter[columns, np.arange(edges)] = 1.0
+    carried = enter @ flow
+    constraints: list[Any] = [leave @ flow == demand]
+    workloads = []
+    for index, curve in enumerate(curves):
+        workload, more = _inverse(curve, carried[index], total)
+        workloads.append(workload)
+        constraints += more
+    problem = cp.Problem(cp.Minimize(cp.sum(cp.hstack(workloads))), constraints)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "may be inaccurate": the certificate decides
+        try:
+            problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
+        except cp.SolverError as error:
+            raise NoOptimum(FAILED_STATUS.format(error)) from error
+    if flow.value is None:
+        raise NoOptimum(FAILED_STATUS.format(problem.status))
+    found: NDArray[np.float64] = np.maximum(flow.value, 0.0)
+    short = np.bincount(rows, found, minlength=len(demand))
+    return found * np.where(short > 0.0, demand / np.maximum(short, 1e-300), 0.0)[rows]
+
+
+def _inverse(curve: Curve, carried: Any, total: float) -> tuple[Any, list[Any]]:
+    """μ⁻¹(r) as a convex expression of r = ``carried`` · ``total``, and constraints."""
+    if isinstance(curve, Hyperbolic):  # br/(a−r) = ab/(a−r) − b
+        return curve.b * (curve.a / total * cp.inv_pos(curve.a / total - carried) - 1.0), []
+    if isinstance(curve, Exponential):
+        return -curve.b * cp.log(1.0 - carried * (total / curve.a)), []
+    if isinstance(curve, Power):
+        return cp.power(carried * (total / curve.a), 1.0 / curve.p), []
+    if isinstance(curve, Logarithmic):
+        return curve.b * (cp.exp(carried * (total / curve.a)) - 1.0), []
+    if isinstance(curve, Multicore):
+        return carried * (total / curve.m), [carried <= curve.cap / total]
+    if isinstance(curve, Table):
+        return _piecewise(curve, carried, total)
+    raise TypeError(f"no convex form of a curve of kind {curve.kind}")
+
+
+def _piecewise(curve: Table, carried: Any, total: float) -> tuple[Any, list[Any]]:
+    """The largest of the lines through the pieces, turned over; above the cap there is none."""
+    points = [(0.0, 0.0), *((n, rate) for n, rate in curve.describe()["points"])]
+    lines = []
+    for (left, low), (right, high) in zip(points, points[1:], strict=False):
+        if high > low:
+            per_rate = (right - left) / (high - low)
+            lines.append(left + per_rate * (carried * total - low))
+    return cp.max(cp.hstack(lines)), [carried <= curve.cap / total]
