@@ -1,17 +1,21 @@
 """The wire format: the one file of definitions. ``PROTOCOL.md`` says the same in words.
 
 A frame is one msgpack array, ``[VERSION, message, message, …]``; a message is an array of its kind and its
-fields. Encoding is canonical (shortest integers, 64-bit floats), so that the bytes of each message follow
-from its fields: both ends count bytes by kind without parsing twice, and a frame whose length is not the
-sum of its parts is malformed.
+fields. Encoding is canonical (shortest unsigned integers, 64-bit floats): a list of messages has exactly
+one frame, and a frame that is not the encoding of its own messages is malformed. The bytes of each message
+therefore follow from its fields, and both ends count them with the same arithmetic, in ``_count``, where
+every field is checked too. A sender refuses to encode what the other end would refuse to read.
 
-Nothing here knows what a message is for. Whoever changes a kind changes ``_check``, ``_width``,
-PROTOCOL.md and vectors.json, and raises VERSION.
+Measured (2 noisy cores, µs a message in frames of 1, 4 and 32 jobs): encode 0.6, 0.3, 0.2; decode 1.0, 0.4,
+0.3, checks and counts included. Fields grouped by kind, as columns, decode in half of that from some 10 messages
+a frame on, but in 1.5 µs alone, lose the order of messages, and are less plain: the socket costs more.
+
+Nothing here knows what a message is for. Whoever changes a kind changes ``_count``, PROTOCOL.md and
+vectors.json, and raises VERSION.
 """
 
 from collections.abc import Sequence
-from math import isnan
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgpack import Packer, unpackb
 
@@ -22,8 +26,8 @@ KIND_NAMES = ("hello", "welcome", "job", "completion", "report", "bye")
 KINDS = len(KIND_NAMES)
 
 MAX_FRAME_BYTES = 1 << 20
-MAX_MESSAGES = 32_000
-"""Of the widest messages that are sent in numbers (job, report of one value) so many fit in a frame."""
+MAX_MESSAGES = 12_000
+"""A frame of so many of the widest messages (a report of 8 values, 83 bytes with its head) still fits."""
 MAX_JOB = 2**32 - 1
 MAX_NAME_BYTES = 63
 MAX_REPORT_VALUES = 8
@@ -42,113 +46,72 @@ class WireError(ValueError):
         self.reason = reason
 
 
-class Tally(NamedTuple):
-    """What a frame holds, by kind: number of messages, and their bytes (the header's excluded)."""
+class Tally:
+    """What frames held, by kind: number of messages, and their bytes (the frames' own heads excluded)."""
 
-    counts: list[int]
-    sizes: list[int]
+    __slots__ = ("counts", "frame_bytes", "frames", "sizes")
+
+    def __init__(self) -> None:
+        self.counts = [0] * KINDS
+        self.sizes = [0] * KINDS
+        self.frames = 0
+        self.frame_bytes = 0
+
+    def take_back(self, other: "Tally") -> None:
+        """Uncount what turned out not to have gone."""
+        self.counts = [mine - its for mine, its in zip(self.counts, other.counts, strict=True)]
+        self.sizes = [mine - its for mine, its in zip(self.sizes, other.sizes, strict=True)]
+        self.frames -= other.frames
+        self.frame_bytes -= other.frame_bytes
 
 
 _pack = Packer().pack
 _INFINITY = float("inf")
 
 
-def encode(messages: Sequence[Message]) -> tuple[bytes, Tally]:
-    """One frame of well-formed messages, and what it holds. The caller keeps to the limits."""
-    frame = _pack([VERSION, *messages])
-    counts, sizes = [0] * KINDS, [0] * KINDS
-    for message in messages:
-        kind = message[0]
-        counts[kind] += 1
-        sizes[kind] += _width(message)
-    return frame, Tally(counts, sizes)
+def encode(messages: Sequence[Message], tally: Tally | None = None) -> bytes:
+    """One frame of messages, which ``tally`` counts.
+
+    Raises WireError, and counts nothing, where ``decode`` would refuse the frame.
+    """
+    if len(messages) > MAX_MESSAGES:
+        raise WireError("oversized")
+    counted = _count(messages)
+    frame: bytes = _pack([VERSION, *messages])
+    if tally is not None:
+        _add(tally, counted, len(frame))
+    return frame
 
 
-def decode(frame: bytes) -> tuple[list[Message], Tally]:
-    """The messages of a frame, every field checked, and what it holds.
+def decode(frame: bytes, tally: Tally | None = None) -> list[Message]:
+    """The messages of a frame, every field checked, which ``tally`` counts.
 
-    One bad message condemns its frame: nothing of it can be trusted. Raises WireError, and nothing else,
-    whatever the bytes.
+    One bad message condemns its frame: nothing of it can be trusted, and nothing of it is counted. Raises
+    WireError, and nothing else, whatever the bytes.
     """
     if len(frame) > MAX_FRAME_BYTES:
         raise WireError("oversized")
     try:
-        content = unpackb(frame, use_list=False)
+        content = unpackb(frame, use_list=False, max_map_len=0, max_bin_len=0, max_ext_len=0)
     except Exception as error:  # msgpack raises many kinds, by what is broken; all mean the same here
         raise WireError("malformed") from error
     if type(content) is not tuple or not content:
         raise WireError("malformed")
-    if content[0] != VERSION or type(content[0]) is not int:
+    messages = list(content)
+    version = messages.pop(0)
+    if type(version) is not int or version != VERSION:
         raise WireError("version")
-    messages = list(content[1:])
     if len(messages) > MAX_MESSAGES:
         raise WireError("oversized")
-    counts, sizes = [0] * KINDS, [0] * KINDS
-    for message in messages:
-        _check(message)
-        kind = message[0]
-        counts[kind] += 1
-        sizes[kind] += _width(message)
-    if header_bytes(len(messages)) + sum(sizes) != len(frame):
+    counted = _count(messages)
+    if _pack(content) != frame:  # a wider integer, a narrower float, a longer head
         raise WireError("malformed")
-    return messages, Tally(counts, sizes)
+    if tally is not None:
+        _add(tally, counted, len(frame))
+    return messages
 
 
-def header_bytes(messages: int) -> int:
-    """Bytes of a frame beside its messages: the array's head and the version."""
-    return 2 if messages < 15 else 4
-
-
-def _check(message: Any) -> None:
-    """Raise WireError unless ``message`` is of a known kind, with fields of its types and ranges."""
-    if type(message) is not tuple or not message:
-        raise WireError("malformed")
-    kind = message[0]
-    if type(kind) is not int or not 0 <= kind < KINDS:
-        raise WireError("kind")
-    if kind == JOB:
-        good = len(message) == 3 and _is_job(message[1]) and _is_size(message[2])
-    elif kind == COMPLETION:
-        good = len(message) == 2 and _is_job(message[1])
-    elif kind == REPORT:
-        # No number compares with NaN: one would poison every choice.
-        good = 2 <= len(message) <= MAX_REPORT_VALUES + 1 and all(
-            type(value) is float and not isnan(value) for value in message[1:]
-        )
-    elif kind == BYE:
-        good = len(message) == 1
-    else:
-        good = len(message) == (3 if kind == HELLO else 2) and all(_is_name(name) for name in message[1:])
-    if not good:
-        raise WireError("fields")
-
-
-def _is_job(value: object) -> bool:
-    return type(value) is int and 0 <= value <= MAX_JOB
-
-
-def _is_size(value: object) -> bool:
-    return type(value) is float and 0.0 < value < _INFINITY
-
-
-def _is_name(value: object) -> bool:
-    return type(value) is str and 0 < len(value.encode()) <= MAX_NAME_BYTES
-
-
-def _width(message: Message) -> int:
-    """Bytes of a well-formed message."""
-    kind = message[0]
-    if kind == REPORT:
-        return 9 * len(message) - 7
-    if kind in (JOB, COMPLETION):
-        job = message[1]
-        width = 3 if job < 128 else 4 if job < 256 else 5 if job < 65536 else 7
-        return width if kind == COMPLETION else width + 9
-    if kind == BYE:
-        return 2
-    return 2 + sum(_name_width(name) for name in message[1:])
-
-
-def _name_width(name: str) -> int:
-    length = len(name.encode())
-    return length + (1 if length < 32 else 2)
+def _add(tally: Tally, counted: tuple[int, int, int, int, int, Sequence[Message]], frame_bytes: int) -> None:
+    tally.frames += 1
+    tally.frame_bytes += frame_bytes
+    jobs, job_bytes, completions, completion_bytes, report_bytes, rest = counted

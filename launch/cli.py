@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import click
+
 from gmsr.topology.errors import RunError, UserError
 
 COMMANDS = {
@@ -53,6 +54,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         result: Any = gmsr.main(arguments, prog_name="gmsr", standalone_mode=False)
         code = result if isinstance(result, int) else DONE
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = BAD_INPUT
     except click.ClickException as error:
         _complain(error.format_message())
         code = BAD_INPUT

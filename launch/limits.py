@@ -5,19 +5,26 @@ import resource
 from pathlib import Path
 
 import psutil
+
 from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
+
+from .place.nursery import LONGEST_HOME, home
 
 TASKS_AN_AGENT = 4  # its main thread, two of ZeroMQ's, the journal's
 DESCRIPTORS_AN_AGENT = 32
 MEMORY_AN_AGENT = 8 << 20
-LONGEST_SOCKET_PATH = 107  # sun_path of unix(7), less its end
 UNLIMITED = resource.RLIM_INFINITY
 
 
 def check(topology: Topology) -> None:
     """Raise UserError if the topology is too large for this machine; raises the soft descriptor limit."""
     agents = len(topology.dispatchers) + len(topology.servers)
+    if home() is None:
+        raise UserError(
+            f"TMPDIR: no folder for sockets can be written to whose path has at most {LONGEST_HOME} bytes; "
+            "set TMPDIR to one"
+        )
     _descriptors(topology)
     _tasks(agents)
     need, have = agents * MEMORY_AN_AGENT, psutil.virtual_memory().available
@@ -38,8 +45,8 @@ def _descriptors(topology: Topology) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard not in (UNLIMITED,) and need > hard:
         raise UserError(
-            f"topology: {widest} has {degrees[widest]} edges and needs {need} file descriptors, the hard limit "
-            f"is {hard}; raise it (ulimit -Hn {need}), or give it fewer edges"
+            f"topology: {widest} has {degrees[widest]} edges and needs {need} file descriptors, the hard "
+            f"limit is {hard}; raise it (ulimit -Hn {need}), or give it fewer edges"
         )
     if soft != UNLIMITED and need > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
@@ -65,7 +72,9 @@ def _task_limits() -> list[tuple[str, int, int]]:
     ]  # fmt: skip
     soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if os.geteuid() != 0 and soft != UNLIMITED:
-        own = sum(process.uids().real == os.getuid() for process in psutil.process_iter())
+        attributes = ("uids", "num_threads")
+        infos = [process.info for process in psutil.process_iter(attributes)]
+        own = sum(info["num_threads"] for info in infos if info["uids"] and info["uids"].real == os.getuid())
         limits.append(("ulimit -u", soft, own))
     return [(name, limit, max(used, 0)) for name, limit, used in limits if limit >= 0]
 

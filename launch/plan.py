@@ -1,6 +1,5 @@
 """From a topology and the user's options to what each agent is told."""
 
-import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -68,7 +67,8 @@ def options(topology: Topology, **chosen: Any) -> Options:
         raise UserError(f"--duration: {made.duration:g} s is no time to measure; give seconds > 0")
     if not 0.0 <= made.warmup < made.duration:
         raise UserError(
-            f"--warmup: {made.warmup:g} s leaves nothing of a duration of {made.duration:g} s; make it shorter"
+            f"--warmup: {made.warmup:g} s leaves nothing of a duration of {made.duration:g} s; "
+            "make it shorter"
         )
     for name in ("scale", "pace"):
         if not 0.0 < getattr(made, name) < float("inf"):
@@ -79,24 +79,29 @@ def options(topology: Topology, **chosen: Any) -> Options:
 
 
 def choose(text: str) -> Choice:
-    """Resolve ``NAME[:key=value…]`` or ``module:Class[:key=value…]`` to a policy that can be constructed.
+    """Resolve ``NAME`` or ``module:Class``, each with ``:key=value,…``, to a policy that can be constructed.
 
     Raises UserError where there is none, or it does not take these options.
     """
     parts = text.split(":")
-    named = [part for part in parts if "=" not in part]
-    given = dict(part.split("=", 1) for part in parts[len(named) :] if "=" in part)
-    if named != parts[: len(named)] or len(named) not in (1, 2) or not all(named):
-        raise UserError(f"--policy: {text!r} is not NAME or module:Class, then :key=value; mend it")
+    named = [*parts[:-1], *(parts[-1:] if "=" not in parts[-1] else [])]
+    tail = parts[-1].split(",") if len(named) < len(parts) else []
+    given = dict(piece.split("=", 1) for piece in tail if "=" in piece)
+    if len(named) not in (1, 2) or not all(named) or len(given) < len(tail) or "" in given:
+        raise UserError(f"--policy: {text!r} is not NAME or module:Class, then :key=value,key=value; mend it")
     target = ":".join(named) if len(named) == 2 else _registered(named[0])
     rule = _load(text, target)
     reads = getattr(rule, "reads", None)
     if not isinstance(reads, tuple) or not callable(getattr(rule, "choose", None)):
-        raise UserError(f"--policy: {target} has no tuple 'reads' or no method 'choose'; see agents/README.md")
+        raise UserError(
+            f"--policy: {target} has no tuple 'reads' or no method 'choose'; see agents/README.md"
+        )
     for quantity in reads:
         if quantity not in QUANTITIES:
             known = ", ".join(QUANTITIES)
-            raise UserError(f"--policy: {target} reads {quantity!r}, which no server tells; choose among {known}")
+            raise UserError(
+                f"--policy: {target} reads {quantity!r}, which no server tells; choose among {known}"
+            )
     try:
         rule(View(["a", "b"], reads, [1.0, 1.0]), Random(1), **given)
     except (TypeError, ValueError) as error:
@@ -105,7 +110,13 @@ def choose(text: str) -> Choice:
 
 
 def specs(
-    topology: Topology, chosen: Options, policy: Choice, run_dir: Path, sockets: str, token: str, inputs: Inputs
+    topology: Topology,
+    chosen: Options,
+    policy: Choice,
+    run_dir: Path,
+    sockets: str,
+    token: str,
+    inputs: Inputs,
 ) -> list[ServerSpec | DispatcherSpec]:
     """One specification an agent, servers first, so that dispatchers find them listening."""
     agents = len(topology.servers) + len(topology.dispatchers)
@@ -175,8 +186,9 @@ def prepare(topology: Topology, chosen: Options, folder: Path) -> Inputs:
         speed = arrivals.speed * chosen.scale
         if float(trace.seconds[-1]) / speed < chosen.warmup:
             raise UserError(
-                f"{arrivals.trace}: at speed {speed:g} the trace ends after {trace.seconds[-1] / speed:.3g} s, "
-                f"before the warm-up of {chosen.warmup:g} s; play it more slowly"
+                f"{arrivals.trace}: at speed {speed:g} the trace ends after "
+                f"{trace.seconds[-1] / speed:.3g} s, before the warm-up of {chosen.warmup:g} s; "
+                "play it more slowly"
             )
         if trace.span / speed < chosen.duration:
             raise UserError(
@@ -234,8 +246,8 @@ def _registered(name: str) -> str:
 def _load(text: str, target: str) -> Any:
     """The class, looked for in the current folder too, last, where it can hide nobody else's module."""
     module, _, name = target.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
     try:
         return getattr(import_module(module), name)
     except Exception as error:  # whatever the user's module raises

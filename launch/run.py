@@ -3,9 +3,9 @@
 The launcher observes and never routes: between the start and the end of a run no agent waits for it.
 """
 
-import json
 import os
 import platform
+import re
 import shutil
 import signal
 import sys
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import psutil
+
 from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 
@@ -38,7 +39,7 @@ STOP_REAL_S = 5.0
 """How long agents may take to say goodbye when they are told to stop."""
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """Ctrl-C: the run was stopped cleanly; ``summary`` is what there was until then."""
 
     def __init__(self, summary: dict[str, Any]) -> None:
@@ -93,6 +94,7 @@ class _Live:
         self._options = options
         self._run_dir = run_dir
         self._progress = progress
+        self._servers = {server.id for server in topology.servers}
         self._pids: dict[str, int] = {}
         self._waiting: set[str] = set()  # agents that are not ready yet
         self._living: set[str] = set()
@@ -185,14 +187,15 @@ class _Live:
                 case {"event": "exited", "id": agent, "status": status}:
                     self._living.discard(agent)
                     if status and not self._failure:
-                        self._failure = _death(agent, status, self._run_dir)
+                        role = "server" if agent in self._servers else "dispatcher"
+                        self._failure = f"{role} {_death(agent, status, self._run_dir)}"
                 case {"event": "lost", "why": why}:
                     self._failure = self._failure or f"{why}; all agents ended with it"
                     self._living.clear()
                 case {"event": "said", "message": {"id": agent, "say": "ready"}}:
                     self._waiting.discard(agent)
-                case {"event": "said", "message": {"id": agent, "say": "status", **status}}:
-                    self._statuses[agent] = status
+                case {"event": "said", "message": {"id": agent, "say": "status"}}:
+                    self._statuses[agent] = event["message"]
 
     def _now(self) -> float:
         return (time.monotonic_ns() - self._begin_ns) * 1e-9 * self._options.pace
@@ -240,16 +243,26 @@ def _death(agent: str, status: int, run_dir: Path) -> str:
     return f"{agent} crashed: {last}"
 
 
+def fresh_name(topology: Topology, what: str) -> str:
+    """A name for a new run directory."""
+    return file_name(f"{topology.name}-{what}-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S-%f')[:-3]}")
+
+
+def file_name(text: str) -> str:
+    """Any text as the name of a file."""
+    return re.sub(r"[^A-Za-z0-9._=,+-]+", "-", text).lstrip(".-") or "run"
+
+
 def _make_folder(topology: Topology, options: plan.Options, out: Path | None) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    policy = options.policy.replace(":", "-").replace("/", "-")
-    run_dir = out or Path("runs") / f"{topology.name}-{policy}-{stamp}"
+    run_dir = out or Path("runs") / fresh_name(topology, options.policy)
     try:
-        run_dir.mkdir(parents=True)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        if any(run_dir.iterdir()):
+            raise FileExistsError
         for folder in ("inputs", "agents"):
             (run_dir / folder).mkdir()
     except FileExistsError as error:
-        raise UserError(f"--out: {run_dir} exists; name a folder that does not, nothing is overwritten") from error
+        raise UserError(f"--out: {run_dir} exists; name a new folder, nothing is overwritten") from error
     except OSError as error:
         raise UserError(f"--out: {run_dir}: {error.strerror}; name a folder that can be made") from error
     write_json(run_dir / "topology.json", topology._replace(scale=options.scale).to_dict())
@@ -268,7 +281,11 @@ def _write_plan(
             "reads": policy.reads,
             "mean_size": inputs.mean_size,
             "agents": [
-                {"id": spec["id"], "role": spec["role"], "peers": spec.get("servers") or spec.get("dispatchers") or []}
+                {
+                    "id": spec["id"],
+                    "role": spec["role"],
+                    "peers": spec.get("servers") or spec.get("dispatchers") or [],
+                }
                 for spec in specs
             ],
             "command": sys.argv,

@@ -52,9 +52,7 @@ def read(path: Path) -> Trace:
         raise UserError(f"{path}: {error.strerror}; name a readable trace") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: byte {error.start} is no UTF-8; save the trace as UTF-8 text") from error
-    if text and not text.endswith("\n"):
-        lines = text.count("\n") + 1
-        raise UserError(f"{path}: line {lines}: has no end: the trace is half-written; fetch it whole")
+    torn = text.count("\n") + 1 if not text.endswith("\n") else 0  # the published file has no last newline
     rows = csv.reader(text.splitlines())
     if next(rows, None) != HEADER:
         raise UserError(f"{path}: line 1: is not {','.join(HEADER)}; give a trace in the Azure format")
@@ -65,9 +63,8 @@ def read(path: Path) -> Trace:
             times.append(_stamp(stamp))
             tokens.append((int(context), int(generated)))
         except ValueError as error:
-            raise UserError(
-                f"{path}: line {number}: {','.join(row)!r} is no request; write time stamp,tokens,tokens"
-            ) from error
+            mend = "the file is half-written: fetch it whole" if number == torn else "write time stamp,tokens,tokens"
+            raise UserError(f"{path}: line {number}: {','.join(row)!r} is no request; {mend}") from error
         if tokens[-1][1] < 0 or tokens[-1][0] < 0:
             raise UserError(f"{path}: line {number}: a negative number of tokens; mend it")
         if len(times) > 1 and times[-1] < times[-2]:
@@ -123,6 +120,12 @@ def _stamp(text: str) -> float:
     return seconds + (int(fraction) / 10.0 ** len(fraction) if fraction else 0.0)
 
 
+def _dispersion(trace: Trace, width_s: float) -> float:
+    """Variance over mean of the number of requests in windows of ``width_s``; 1 for Poisson arrivals."""
+    counts = np.bincount((trace.seconds / width_s).astype(np.int64))
+    return float(counts.var() / counts.mean())
+
+
 def statistics(trace: Trace) -> dict[str, Any]:
     """Figures by which traces are compared."""
     return {
@@ -133,4 +136,6 @@ def statistics(trace: Trace) -> dict[str, Any]:
         "size_median": float(np.median(trace.sizes)),
         "size_p99": float(np.quantile(trace.sizes, 0.99)),
         "size_max": float(trace.sizes.max()),
+        "context_median": float(np.median(trace.context)),
+        **{f"dispersion_{width:g}s": _dispersion(trace, width) for width in (1.0, 10.0, 60.0)},
     }

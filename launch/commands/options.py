@@ -14,7 +14,9 @@ _RUN: list[Callable[[Any], Any]] = [
     click.option("--warmup", type=float, help="Emulated seconds that are not measured."),
     click.option("--seed", type=int, help="Fixes arrivals, sizes and random choices."),
     click.option("--scale", type=float, help="n: one job is 1/n of a unit of volume."),
-    click.option("--pace", default="1", show_default=True, help="Emulated seconds per real second, or 'auto'."),
+    click.option(
+        "--pace", default="1", show_default=True, help="Emulated seconds per real second, or 'auto'."
+    ),
     click.option("--feed", help="How servers report: every-change."),
 ]
 

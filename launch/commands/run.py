@@ -36,5 +36,10 @@ def command(file: str, out: Path | None, as_json: bool, pace: str, **chosen: Any
         summary = run(topology, options, out, Progress())
     except Interrupted as interrupted:
         summary, code = interrupted.summary, 130
-    emit(summary) if as_json else click.echo(text(summary))
+    if as_json:
+        emit(summary)
+        for warning in summary["warnings"]:
+            click.echo(f"warning: {warning}", err=True)
+    else:
+        click.echo(text(summary))
     return code

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from gmsr.topology.errors import RunError
 from msgpack import Packer, Unpacker
+
+from gmsr.topology.errors import RunError
 
 from .base import Event
 
@@ -24,7 +25,14 @@ class Local:
     def __init__(self, survive: bool = False, agent: str = "") -> None:
         arguments = ["--survive"] if survive else []
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gmsr.launch.place.nursery", *arguments, *([agent] if agent else [])],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "gmsr.launch.place.nursery",
+                *arguments,
+                *([agent] if agent else []),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -38,7 +46,11 @@ class Local:
         self._unpacker = Unpacker()
         self._early: list[Event] = []  # what came in while a command went out
         self._lost = False
-        self.sockets = self._hello()
+        try:
+            self.sockets = self._hello()
+        except BaseException:  # Ctrl-C too: whoever could close it has not got it yet
+            self.close()
+            raise
 
     def spawn(self, specs: Sequence[Any]) -> None:
         """Fork one agent for each specification, in order."""
@@ -80,7 +92,6 @@ class Local:
             for event in self.events(1.0):
                 if event["event"] == "hello":
                     return str(event["sockets"])
-        self.close()
         raise RunError("the fork server did not start")
 
     def _send(self, command: dict[str, object]) -> None:

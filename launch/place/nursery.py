@@ -5,8 +5,8 @@ of msgpack maps, so that it can just as well stand at the far end of an ssh conn
 agents need once, and forks: an agent then costs milliseconds to start and shares its code's memory.
 
 Commands: ``{"do": "spawn", "spec"}``, ``{"do": "tell", "to": id or None for all, "message"}``,
-``{"do": "signal", "id", "signal"}``, ``{"do": "quit"}``. Events: ``hello`` (pid, sockets), ``spawned`` (id, pid),
-``exited`` (id, pid, status as of waitpid), ``said`` (message: an agent's telemetry, passed on).
+``{"do": "signal", "id", "signal"}``, ``{"do": "quit"}``. Events: ``hello`` (pid, sockets), ``spawned`` (id,
+pid), ``exited`` (id, pid, status as of waitpid), ``said`` (message: an agent's telemetry, passed on).
 
 Nothing outlives its parent. When the launcher is gone, stdin ends, and the nursery ends its agents and
 removes their sockets; when the nursery itself is killed the kernel kills its agents (PR_SET_PDEATHSIG). With
@@ -32,6 +32,8 @@ from msgpack import Packer, Unpacker, unpackb
 
 _PR_SET_PDEATHSIG = 1
 LARGEST_DATAGRAM = 4096
+LONGEST_HOME = 107 - len("/gmsr-12345678/") - 63 - len(".ctl")
+"""Paths of sockets have at most 107 bytes (unix(7)), ids 63."""
 DATAGRAMS_A_TURN = 256
 GRACE_REAL_S = 1.0
 DEFAULT_AGENT = "gmsr.agents.process:main"
@@ -51,7 +53,7 @@ class Nursery:
         self._pack = Packer().pack
         self._unpacker = Unpacker()
         self._launcher_here = True
-        self.sockets = tempfile.mkdtemp(prefix="gmsr-", dir=os.environ.get("XDG_RUNTIME_DIR"))
+        self.sockets = tempfile.mkdtemp(prefix="gmsr-", dir=home())
         self._telemetry = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._telemetry.bind(f"{self.sockets}/nursery")
         self._telemetry.setblocking(False)
@@ -110,7 +112,7 @@ class Nursery:
         self._event({"event": "spawned", "id": spec["id"], "pid": pid})
 
     def _be_agent(self, spec: Message) -> NoReturn:
-        """In the child: shed what is the nursery's, then be the agent. Errors go to ``<rows>.err``."""
+        """In the child: shed what is the nursery's, then be the agent. Its standard error goes to a file."""
         status = 1
         try:
             if not self._survive:
@@ -184,8 +186,16 @@ class Nursery:
                 self._reap()
 
 
+def home() -> str | None:
+    """Where the folder of sockets goes: the first place that can be written to and has a short name."""
+    for place in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):
+        if place and len(os.fsencode(place)) <= LONGEST_HOME and os.access(place, os.W_OK | os.X_OK):
+            return place
+    return None
+
+
 def main(arguments: list[str]) -> None:
-    """``[--survive] [module:function]``: serve, with another function in the agents' place if one is named."""
+    """``[--survive] [module:function]``: serve; the function is called in the agents' place."""
     from gmsr.agents.process import load
 
     named = [argument for argument in arguments if not argument.startswith("--")]
@@ -194,7 +204,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    sys.path.append(os.getcwd())  # a user's own policy may stand there; last, so that it hides nothing
+    sys.path.append(os.getcwd())  # noqa: PTH109 - pathlib is slow to load; a user's own policy may stand there; last, so that it hides nothing
     nursery = Nursery(agent, "--survive" in arguments)
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, every page it shares

@@ -40,7 +40,8 @@ class Progress:
         text = (
             f"{share:4.0%}  {min(now, duration):.0f} of {duration:.0f} s"
             + (f" at pace {pace:g}" if pace != 1.0 else "")
-            + f", {left / pace:.0f} s left; jobs: {totals['offered']} offered, {totals['completed']} completed"
+            + f", {left / pace:.0f} s left; jobs: {totals['offered']} offered, "
+            + f"{totals['completed']} completed, {totals['in_flight']} in flight"
         )
         if self._terminal:
             self._line(text)

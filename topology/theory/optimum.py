@@ -21,6 +21,8 @@ ACCEPTED_RESIDUAL = 1e-4
 """Beyond it a solution is not one."""
 USED = 1e-6
 """A flow counts as used above this share of all demand."""
+KINK = 1e-6
+"""A workload counts as at a kink within this share of all workload: the solver's own accuracy."""
 FAILED_STATUS = "the solver ended with status {}"
 
 
@@ -35,6 +37,7 @@ class Optimum(NamedTuple):
     workloads: dict[str, float]
     throughput: dict[str, float]
     flows: dict[str, dict[str, float]]
+    marginals: dict[str, float]  # of each server; at a kink the supergradient that the optimum needs
     prices: dict[str, float]  # marginal rate of each dispatcher's used servers
     residual: float
 
@@ -58,7 +61,7 @@ def solve(topology: Topology, volume: Mapping[str, float]) -> Optimum:
     flow = _flows(curves, demand / total, rows, columns, total) * total
     carried = np.bincount(columns, flow, minlength=len(curves))
     workloads = np.array([curve.inverse(min(rate, curve.cap)) for curve, rate in zip(curves, carried, strict=True)])
-    prices, residual = certificate(curves, workloads, flow, demand, rows, columns)
+    prices, marginals, residual = certificate(curves, workloads, flow, demand, rows, columns)
     if not residual <= ACCEPTED_RESIDUAL:
         raise NoOptimum(f"no certified optimum was found: the optimality conditions are missed by {residual:.1e}")
     flows: dict[str, dict[str, float]] = {name: {} for name in dispatchers}
@@ -69,6 +72,7 @@ def solve(topology: Topology, volume: Mapping[str, float]) -> Optimum:
         {name: float(workloads[index]) for name, index in servers.items()},
         {name: float(carried[index]) for name, index in servers.items()},
         flows,
+        {name: float(marginals[index]) for name, index in servers.items()},
         dict(zip(dispatchers, map(float, prices), strict=True)),
         residual,
     )
@@ -81,8 +85,8 @@ def certificate(
     demand: NDArray[np.float64],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], float]:
-    """Prices by dispatcher, and by how much the optimality conditions are missed (relative).
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Prices by dispatcher, marginals by server, and by how much the optimality conditions are missed (relative).
 
     The conditions: flows add up to the demand, and each server has one supergradient of its curve such that
     a dispatcher sends only where it is largest among its own servers. At a kink the supergradient is an
@@ -90,14 +94,15 @@ def certificate(
     """
     total = float(demand.sum())
     balance = np.abs(np.bincount(rows, flow, minlength=len(demand)) - demand).max() / total
-    high = np.array([_slope_before(curve, n) for curve, n in zip(curves, workloads, strict=True)])
-    low = np.array([curve.slope(n) for curve, n in zip(curves, workloads, strict=True)])
+    near = KINK * (1.0 + float(workloads.sum()))
+    high = np.array([curve.slope(_to_kink(curve, n, near, -near)) for curve, n in zip(curves, workloads, strict=True)])
+    low = np.array([curve.slope(_to_kink(curve, n, near, near)) for curve, n in zip(curves, workloads, strict=True)])
     marginals = _consistent(low, high, flow / total > USED, rows, columns)
     prices = np.zeros(len(demand))
     np.maximum.at(prices, rows, marginals[columns])
     used = flow / total > USED
     missed = (prices[rows] - marginals[columns])[used] / prices[rows][used]
-    return prices, float(max(balance, missed.max(initial=0.0)))
+    return prices, marginals, float(max(balance, missed.max(initial=0.0)))
 
 
 def _consistent(
@@ -124,11 +129,12 @@ def _consistent(
     return marginals
 
 
-def _slope_before(curve: Curve, workload: float) -> float:
-    """Left derivative; at a kink (within rounding) the slope of the piece before it."""
-    if workload <= 0.0:
-        return curve.slope(0.0)
-    return curve.slope(workload * (1.0 - 1e-6)) if curve.kinks else curve.slope(workload)
+def _to_kink(curve: Curve, workload: float, near: float, aside: float) -> float:
+    """The workload itself, or, where it lies at a kink within ``near``, a place to one side of that kink."""
+    for kink in curve.kinks:
+        if abs(workload - kink) <= near:
+            return max(kink + aside, 0.0)
+    return workload
 
 
 def _flows(

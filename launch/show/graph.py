@@ -1,0 +1,98 @@
+"""A picture of a topology: dispatchers to the left, servers to the right, edges between them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gmsr.topology.errors import UserError
+from gmsr.topology.generate import crossings_reduced
+from gmsr.topology.graph import Topology
+
+FORMATS = (".svg", ".png")
+INCHES_A_NODE = 0.22
+DISPATCHER_COLOUR = "#0072b2"  # Okabe and Ito's palette, for all kinds of colour vision
+KIND_COLOURS = {
+    "hyperbolic": "#009e73",
+    "exponential": "#e69f00",
+    "multicore": "#d55e00",
+    "power": "#cc79a7",
+    "logarithmic": "#56b4e9",
+    "table": "#999999",
+}
+
+
+def draw(topology: Topology, out: Path, volume: Mapping[str, float]) -> None:
+    """Draw to an SVG or PNG file. Areas of circles go by offered volume and by capacity.
+
+    Raises UserError if the file exists, or its ending is neither.
+    """
+    if out.suffix not in FORMATS:
+        raise UserError(f"--out: {out} ends in neither {' nor '.join(FORMATS)}; name it so")
+    if out.exists():
+        raise UserError(f"--out: {out} exists; name a file that does not, nothing is overwritten")
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.collections import LineCollection
+
+    left = {dispatcher.id: index for index, dispatcher in enumerate(topology.dispatchers)}
+    right = {server.id: index for index, server in enumerate(topology.servers)}
+    pairs = [(left[edge.dispatcher], right[edge.server]) for edge in topology.edges]
+    orders = crossings_reduced(len(left), len(right), pairs)
+    height = max(3.0, INCHES_A_NODE * max(len(left), len(right)) + 1.0)
+    figure, axes = plt.subplots(figsize=(9.0, height), layout="constrained")
+    at_left = {index: _height(place, len(left)) for place, index in enumerate(orders[0])}
+    at_right = {index: _height(place, len(right)) for place, index in enumerate(orders[1])}
+    fade = min(0.9, max(0.4, 25.0 / len(pairs)))
+    lines = [[(0.0, at_left[i]), (1.0, at_right[j])] for i, j in pairs]
+    hues = mpl.colormaps["tab20"]  # an edge has its dispatcher's hue, so that the eye can follow it
+    colours = [hues(orders[0].index(i) % 20) for i, _ in pairs]
+    axes.add_collection(LineCollection(lines, colors=colours, alpha=fade, linewidths=1.0, zorder=1))
+    _dispatchers(axes, topology, at_left, volume)
+    _servers(axes, topology, at_right)
+    axes.set_xlim(-0.35, 1.45)
+    margin = 0.3 / height
+    axes.set_ylim(-margin, 1.0 + margin)
+    axes.axis("off")
+    axes.set_title(f"{topology.name}: {len(left)} dispatchers, {len(right)} servers, {len(pairs)} edges", fontsize=11)
+    figure.savefig(out, dpi=150)
+    plt.close(figure)
+
+
+def _height(place: int, count: int) -> float:
+    """From 1 at the top to 0; a side of one node sits in the middle."""
+    return 0.5 if count == 1 else 1.0 - place / (count - 1)
+
+
+def _area(value: float, largest: float) -> float:
+    return 25.0 + 130.0 * value / largest if largest > 0.0 else 60.0
+
+
+def _dispatchers(axes: Any, topology: Topology, at: Mapping[int, float], volume: Mapping[str, float]) -> None:
+    largest = max(volume.values())
+    for index, dispatcher in enumerate(topology.dispatchers):
+        share = volume[dispatcher.id]
+        axes.scatter([0.0], [at[index]], s=_area(share, largest), color=DISPATCHER_COLOUR, zorder=2)
+        axes.annotate(
+            f"{dispatcher.id}  {share:.4g}/s", (0.0, at[index]), (-9, 0), textcoords="offset points",
+            ha="right", va="center", fontsize=8,
+        )  # fmt: skip
+
+
+def _servers(axes: Any, topology: Topology, at: Mapping[int, float]) -> None:
+    finite = [server.curve.cap for server in topology.servers if server.curve.cap < float("inf")]
+    largest = max(finite, default=0.0)
+    shown = set()
+    for index, server in enumerate(topology.servers):
+        cap, kind = server.curve.cap, server.curve.kind
+        label = kind if kind not in shown else None
+        shown.add(kind)
+        axes.scatter(
+            [1.0], [at[index]], s=_area(min(cap, largest), largest), color=KIND_COLOURS[kind], zorder=2, label=label
+        )
+        text = f"{server.id}  up to {cap:.4g}/s" if cap < float("inf") else f"{server.id}  no cap"
+        axes.annotate(
+            text, (1.0, at[index]), (9, 0), textcoords="offset points", ha="left", va="center", fontsize=8
+        )
+    axes.legend(title="curve", loc="upper right", fontsize=8, title_fontsize=8, frameon=False)
