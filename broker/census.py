@@ -1,94 +1,84 @@
 """Counts of everything that an agent sends and receives: by peer, kind and bytes.
 
 Every message is counted where it is sent and where it is received. When both ends of an edge have said
-goodbye the two counts must agree; ``reconcile`` says where they do not.
+goodbye the two counts must agree; ``reconcile`` says where they do not. The counting itself is in ``wire``:
+``encode`` and ``decode`` add to the ``Tally`` of a peer as they go.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from .wire import KIND_NAMES, KINDS, REASONS, Tally
+from .wire import KIND_NAMES, REASONS, Tally
 
 DROPPED = (*REASONS, "sender")
 """Why a frame was dropped: the decoder's reasons, and a sender that has no edge to this agent."""
 
-
-class Traffic:
-    """What went one way between this agent and one peer."""
-
-    __slots__ = ("counts", "frame_bytes", "frames", "sizes")
-
-    def __init__(self) -> None:
-        self.counts = [0] * KINDS
-        self.sizes = [0] * KINDS
-        self.frames = 0
-        self.frame_bytes = 0
-
-    def add(self, tally: Tally, frame_bytes: int) -> None:
-        """One more frame."""
-        self.frames += 1
-        self.frame_bytes += frame_bytes
-        counts, sizes = self.counts, self.sizes
-        for kind, count in enumerate(tally.counts):
-            if count:
-                counts[kind] += count
-                sizes[kind] += tally.sizes[kind]
-
-    def kinds(self) -> dict[str, list[int]]:
-        """Kind → [messages, bytes], kinds that never came left out."""
-        return {
-            name: [self.counts[kind], self.sizes[kind]]
-            for kind, name in enumerate(KIND_NAMES)
-            if self.counts[kind]
-        }
+UNSENT = ("unroutable", "full")
+"""Why a message was not sent: the transport knows no such peer now, or the peer's queue is full."""
 
 
 class Census:
-    """One agent's counts."""
+    """One agent's counts. ``sent`` and ``received`` are by peer."""
 
     __slots__ = ("dropped", "received", "sent", "unsent")
 
     def __init__(self) -> None:
-        self.sent: dict[str, Traffic] = {}
-        self.received: dict[str, Traffic] = {}
-        self.dropped = dict.fromkeys(DROPPED, 0)
-        self.unsent = 0  # frames that the transport would not take
+        self.sent: dict[str, Tally] = {}
+        self.received: dict[str, Tally] = {}
+        self.dropped = dict.fromkeys(DROPPED, 0)  # frames
+        self.unsent = dict.fromkeys(UNSENT, 0)  # messages
 
     def meet(self, peer: str) -> None:
-        """Open the account of a peer."""
-        self.sent[peer] = Traffic()
-        self.received[peer] = Traffic()
+        """Open the account of a peer; one that is open stays as it is."""
+        self.sent.setdefault(peer, Tally())
+        self.received.setdefault(peer, Tally())
 
     def to_plain(self) -> dict[str, Any]:
-        """Maps, lists and numbers, for the agent's statement."""
+        """Maps, lists and numbers, for the agent's statement.
+
+        ``sent`` and ``received``: peer → kind → [messages, bytes]; ``frames`` and ``frame_bytes``: the same
+        two ways → peer → number, where a frame's bytes are those of its messages and its own head.
+        """
         both = {"sent": self.sent, "received": self.received}
         return {
-            **{way: {peer: each.kinds() for peer, each in traffic.items()} for way, traffic in both.items()},
-            "frames": {way: {peer: each.frames for peer, each in of.items()} for way, of in both.items()},
+            **{way: {peer: _kinds(tally) for peer, tally in of.items()} for way, of in both.items()},
+            "frames": {way: {peer: tally.frames for peer, tally in of.items()} for way, of in both.items()},
             "frame_bytes": {
-                way: {peer: each.frame_bytes for peer, each in of.items()} for way, of in both.items()
+                way: {peer: tally.frame_bytes for peer, tally in of.items()} for way, of in both.items()
             },
             "dropped": dict(self.dropped),
-            "unsent": self.unsent,
+            "unsent": dict(self.unsent),
         }
 
 
-def reconcile(censuses: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Where a sender's and a receiver's counts of the same edge differ, a line each.
+def _kinds(tally: Tally) -> dict[str, list[int]]:
+    """Kind → [messages, bytes]; kinds that never came are left out."""
+    return {
+        name: [count, size]
+        for name, count, size in zip(KIND_NAMES, tally.counts, tally.sizes, strict=True)
+        if count
+    }
 
-    ``censuses``: agent → ``Census.to_plain()``. A peer without a census is passed over: it has no say.
+
+def reconcile(censuses: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Where a sender's and a receiver's counts of the same edge differ, a line each; empty if they agree.
+
+    ``censuses``: agent → ``Census.to_plain()``. A peer without a census is passed over: it has no say. What
+    an agent received from a peer that says it sent nothing is told too.
     """
+    sent_on = ((agent, peer) for agent, census in censuses.items() for peer in census["sent"])
+    heard_on = ((peer, agent) for agent, census in censuses.items() for peer in census["received"])
     lines = []
-    for agent, census in censuses.items():
-        for peer, kinds in census["sent"].items():
-            if peer not in censuses:
-                continue
-            heard = censuses[peer]["received"].get(agent, {})
-            for kind in KIND_NAMES:
-                sent, received = kinds.get(kind, [0, 0]), heard.get(kind, [0, 0])
-                if list(sent) != list(received):
-                    lines.append(
-                        f"{agent} sent {peer} {sent[0]} of kind {kind} ({sent[1]} bytes), "
-                        f"{peer} received {received[0]} ({received[1]} bytes)"
-                    )
+    for sender, receiver in dict.fromkeys((*sent_on, *heard_on)):
+        if sender not in censuses or receiver not in censuses:
+            continue
+        told = censuses[sender]["sent"].get(receiver, {})
+        heard = censuses[receiver]["received"].get(sender, {})
+        for kind in KIND_NAMES:
+            sent, received = list(told.get(kind, [0, 0])), list(heard.get(kind, [0, 0]))
+            if sent != received:
+                lines.append(
+                    f"{sender} sent {receiver} {sent[0]} of kind {kind} ({sent[1]} bytes), "
+                    f"{receiver} received {received[0]} ({received[1]} bytes)"
+                )
     return lines

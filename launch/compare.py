@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
@@ -50,6 +51,17 @@ def compare(
             chosen = options._replace(policy=outcome.policy, seed=seed)
             outcome.summaries.append(run(topology, chosen, folder, shown))
     return outcomes
+
+
+def split(text: str) -> list[str]:
+    """Policies separated by commas; a piece ``key=value`` is a further option of the policy before it."""
+    names: list[str] = []
+    for piece in text.split(","):
+        if names and "=" in piece.partition(":")[0]:
+            names[-1] += f",{piece}"
+        elif piece.strip():
+            names.append(piece.strip())
+    return names
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:

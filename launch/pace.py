@@ -84,7 +84,9 @@ def _try(topology: Topology, options: plan.Options, pace: float, folder: Path) -
     if topology.arrivals.kind == "trace":  # a trial must not outlast the trace: play its beginning
         trial = trial._replace(duration=min(duration, options.duration), warmup=0.0)
     summary = run(topology, trial, folder / f"{pace:g}")
-    return judge(summary, os.cpu_count() or 1)
+    found = judge(summary, os.cpu_count() or 1)
+    click.echo(f"note: pace {pace:g}: late by {found.relative:.1%}, {found.cpu:.0%} of the machine", err=True)
+    return found
 
 
 def judge(summary: Mapping[str, Any], cores: int) -> Trial:

@@ -1,7 +1,7 @@
 """From a topology and the user's options to what each agent is told."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,7 +14,7 @@ from gmsr.agents.policies import POLICIES
 from gmsr.agents.spec import AgentSpec, ArrivalsSpec, DispatcherSpec, ServerSpec, SizesSpec
 from gmsr.agents.view import View
 from gmsr.topology.errors import UserError
-from gmsr.topology.graph import Topology
+from gmsr.topology.graph import Edge, Server, Topology
 
 COOLDOWN = 0.1
 """Longest time, as a share of the duration, that load goes on for the last measured jobs to finish."""
@@ -87,7 +87,8 @@ def choose(text: str) -> Choice:
     named = [*parts[:-1], *(parts[-1:] if "=" not in parts[-1] else [])]
     tail = parts[-1].split(",") if len(named) < len(parts) else []
     given = dict(piece.split("=", 1) for piece in tail if "=" in piece)
-    if len(named) not in (1, 2) or not all(named) or len(given) < len(tail) or "" in given:
+    names_are_names = all(part and "=" not in part for part in named) and len(named) in (1, 2)
+    if not names_are_names or len(given) < len(tail) or "" in given:
         raise UserError(f"--policy: {text!r} is not NAME or module:Class, then :key=value,key=value; mend it")
     target = ":".join(named) if len(named) == 2 else _registered(named[0])
     rule = _load(text, target)
@@ -141,35 +142,15 @@ def specs(
     made: list[ServerSpec | DispatcherSpec] = []
     for server in topology.servers:
         edges = topology.dispatchers_of(server.id)
-        made.append(
-            {
-                **common(server.id, {edge.dispatcher: edge.delay for edge in edges}),
-                "role": "server",
-                "address": f"ipc://{sockets}/{server.id}.ipc",
-                "dispatchers": [edge.dispatcher for edge in edges],
-                "curve": server.curve.describe(),
-                "scale": chosen.scale,
-                "smoothing": server.width,
-                "feed": FEEDS[chosen.feed],
-            }
-        )
+        shared = common(server.id, {edge.dispatcher: edge.delay for edge in edges})
+        made.append(_server(shared, server, edges, chosen, _address(sockets, server.id)))
     for dispatcher in topology.dispatchers:
         edges = topology.servers_of(dispatcher.id)
-        made.append(
-            {
-                **common(dispatcher.id, {edge.server: edge.delay for edge in edges}),
-                "role": "dispatcher",
-                "servers": [edge.server for edge in edges],
-                "addresses": [f"ipc://{sockets}/{edge.server}.ipc" for edge in edges],
-                "weights": [edge.weight for edge in edges],
-                "arrivals": _arrivals(topology, dispatcher.id, dispatcher.rate * chosen.scale, inputs),
-                "sizes": _sizes(topology, inputs),
-                "seed": chosen.seed,
-                "policy": policy.target,
-                "options": policy.options,
-                "cooldown": chosen.cooldown,
-            }
-        )
+        shared = common(dispatcher.id, {edge.server: edge.delay for edge in edges})
+        arrivals = _arrivals(topology, dispatcher.id, dispatcher.rate * chosen.scale, inputs)
+        addresses = [_address(sockets, edge.server) for edge in edges]
+        sizes = _sizes(topology, inputs)
+        made.append(_dispatcher(shared, edges, chosen, policy, addresses, arrivals, sizes))
     return made
 
 
@@ -207,6 +188,49 @@ def prepare(topology: Topology, chosen: Options, folder: Path) -> Inputs:
         values = folder / "sizes.values"
         traces.save_doubles(values, drawn * (mean / float(drawn.mean())))
     return Inputs(schedules, values, mean)
+
+
+def _server(
+    common: AgentSpec, server: Server, edges: Sequence[Edge], chosen: Options, address: str
+) -> ServerSpec:
+    return {
+        **common,
+        "role": "server",
+        "address": address,
+        "dispatchers": [edge.dispatcher for edge in edges],
+        "curve": server.curve.describe(),
+        "scale": chosen.scale,
+        "smoothing": server.width,
+        "feed": FEEDS[chosen.feed],
+    }
+
+
+def _dispatcher(
+    common: AgentSpec,
+    edges: Sequence[Edge],
+    chosen: Options,
+    policy: Choice,
+    addresses: list[str],
+    arrivals: ArrivalsSpec,
+    sizes: SizesSpec,
+) -> DispatcherSpec:
+    return {
+        **common,
+        "role": "dispatcher",
+        "servers": [edge.server for edge in edges],
+        "addresses": addresses,
+        "weights": [edge.weight for edge in edges],
+        "arrivals": arrivals,
+        "sizes": sizes,
+        "seed": chosen.seed,
+        "policy": policy.target,
+        "options": policy.options,
+        "cooldown": chosen.cooldown,
+    }
+
+
+def _address(sockets: str, server: str) -> str:
+    return f"ipc://{sockets}/{server}.ipc"
 
 
 def _arrivals(topology: Topology, dispatcher: str, rate: float, inputs: Inputs) -> ArrivalsSpec:

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -36,7 +37,10 @@ LEAD_REAL_S_AN_AGENT = 0.001
 """The start is set so far ahead that every agent has heard of it by then."""
 END_REAL_S = 30.0
 STOP_REAL_S = 5.0
-"""How long agents may take to say goodbye when they are told to stop."""
+STOP_REAL_S_AN_AGENT = 0.02
+"""How long agents may take to say goodbye when they are told to stop. After a death its peers would wait for
+the goodbye of the dead for ever, so that more of them get no more time.
+"""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -76,11 +80,12 @@ def run(
         raise
     live = _Live(topology, options, run_dir, progress or Progress(quiet=True))
     stopped = live.play(policy, inputs, place)
-    if stopped.failure and not live.started:
+    if stopped.failure:
+        if live.started:
+            with suppress(Exception):  # whatever is missing from a run that broke must not hide why it broke
+                summarise(run_dir)
         raise RunError(f"{stopped.failure}; what there is stands in {run_dir}")
     summary = summarise(run_dir)
-    if stopped.failure:
-        raise RunError(f"{stopped.failure}; what was measured until then stands in {run_dir}")
     if stopped.interrupted:
         raise Interrupted(summary)
     return summary
@@ -172,7 +177,8 @@ class _Live:
         if not self._living:
             return
         testbed.tell({"tell": "stop"})
-        deadline = time.monotonic() + STOP_REAL_S
+        patience = STOP_REAL_S + (0.0 if self._failure else STOP_REAL_S_AN_AGENT * len(self._living))
+        deadline = time.monotonic() + patience
         while self._living and time.monotonic() < deadline:
             events = testbed.events(0.1)
             self._take(events)

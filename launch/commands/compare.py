@@ -12,7 +12,7 @@ from .options import AS_JSON, FILE, emit, run_options
 @FILE
 @click.option(
     "--policies", default="gmsr,jsq,random", show_default=True,
-    help="Separated by commas; options as NAME:key=value.",
+    help="Separated by commas, options as NAME:key=value,key=value, which belong to the policy before them.",
 )  # fmt: skip
 @click.option("--repeats", default=1, show_default=True, help="Runs of each policy, with consecutive seeds.")
 @run_options
@@ -28,14 +28,14 @@ def command(
     from gmsr.topology.files import load
 
     from .. import plan
-    from ..compare import compare, figures, text
+    from ..compare import compare, figures, split, text
     from ..pace import resolve
     from ..show.progress import Progress
 
     topology, warnings = load(file)
     for warning in warnings:
         click.echo(f"note: {warning}", err=True)
-    names = [name.strip() for name in policies.split(",") if name.strip()]
+    names = split(policies)
     options = plan.options(topology, **chosen)._replace(policy=names[0] if names else "")
     options = resolve(topology, options, pace)
     compared = figures(compare(topology, options, names, repeats, out, lambda label: Progress(label=label)))

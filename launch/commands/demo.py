@@ -1,38 +1,40 @@
 """``gmsr demo``."""
 
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import click
 
-from .options import AS_JSON, emit, run_options
+from .options import AS_JSON, emit
 
-EXAMPLE = "llm-fleet.yaml"
+EXAMPLE = "llm-fleet"
 POLICIES = ["gmsr", "p2c", "round-robin"]
 
 
 @click.command()
-@run_options
+@click.option("--duration", default=80.0, show_default=True, help="Emulated seconds of each run.")
+@click.option("--warmup", default=20.0, show_default=True, help="Emulated seconds that are not measured.")
+@click.option("--seed", type=int, help="Fixes arrivals, sizes and random choices.")
+@click.option("--pace", default="5", show_default=True, help="Emulated seconds per real second, or 'auto'.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to make for the runs [default: runs/…].")
 @AS_JSON
-def command(out: Path | None, as_json: bool, pace: str, **chosen: Any) -> None:
+def command(
+    duration: float, warmup: float, seed: int | None, pace: str, out: Path | None, as_json: bool
+) -> None:
     """Run a packaged fleet of LLM servers under GMSR, then under two others, and show all beside the optimum.
 
     The JSON document is that of 'gmsr run' for GMSR, with that of 'gmsr compare' in its field 'policies'.
     """
     from gmsr.topology.files import load
 
-    from .. import plan
+    from .. import packaged, plan
     from ..compare import compare, figures, text
     from ..pace import resolve
     from ..record.text import text as summary_text
     from ..show.progress import Progress
 
-    topology, warnings = load(str(files("gmsr.launch.examples") / EXAMPLE))
-    for warning in warnings:
-        click.echo(f"note: {warning}", err=True)
-    options = resolve(topology, plan.options(topology, **chosen), pace)
+    topology = load(packaged.path(EXAMPLE)).topology
+    options = plan.options(topology, duration=duration, warmup=warmup, seed=seed)
+    options = resolve(topology, options, pace)
     outcomes = compare(topology, options, POLICIES, 1, out, lambda label: Progress(label=label))
     compared, summary = figures(outcomes), outcomes[0].summaries[0]
     if as_json:

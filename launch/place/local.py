@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -46,6 +47,7 @@ class Local:
         self._unpacker = Unpacker()
         self._early: list[Event] = []  # what came in while a command went out
         self._lost = False
+        self.sockets = ""
         try:
             self.sockets = self._hello()
         except BaseException:  # Ctrl-C too: whoever could close it has not got it yet
@@ -85,6 +87,8 @@ class Local:
         self._process.kill()  # no harm where it has ended
         self._process.wait()
         self._stdout.close()
+        if self.sockets:
+            shutil.rmtree(self.sockets, ignore_errors=True)  # there still if the nursery was killed
 
     def _hello(self) -> str:
         deadline = time.monotonic() + START_REAL_S

@@ -27,7 +27,8 @@ class Interval(NamedTuple):
 
 def batch_means(values: NDArray[np.float64], batches: int = BATCHES) -> NDArray[np.float64]:
     """Means of consecutive batches of nearly equal length, in order; shape (batches,), or fewer if short."""
-    return np.array([part.mean() for part in np.array_split(values, min(batches, len(values))) if len(part)])
+    parts = np.array_split(values, max(min(batches, len(values)), 1))
+    return np.array([part.mean() for part in parts if len(part)])
 
 
 def interval(values: NDArray[np.float64]) -> Interval:

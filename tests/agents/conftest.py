@@ -134,7 +134,7 @@ class Fabric:
         """From deadline to deadline until ``until``, or until all have said goodbye."""
         if not self.told:
             self.come_up()
-        while True:
+        while not all(machine.finished for machine in self.machines.values()):
             nearest = min(self.machines.values(), key=lambda machine: machine.deadline())
             deadline = nearest.deadline()
             if deadline > until or deadline == NEVER:

@@ -3,6 +3,7 @@
 import resource
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from gmsr.launch import limits
@@ -26,14 +27,14 @@ def star(dispatchers: int) -> Topology:
 @pytest.fixture(autouse=True)
 def ample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_task_limits", lambda: [("pid_max", 10**6, 100)])
-    monkeypatch.setattr(limits.psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 40))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 40))
 
 
 @pytest.fixture
 def descriptors(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int, int]]:
     state = {"now": (64, 256)}
-    monkeypatch.setattr(limits.resource, "getrlimit", lambda _which: state["now"])
-    monkeypatch.setattr(limits.resource, "setrlimit", lambda _which, both: state.update(now=both))
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: state["now"])
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, both: state.update(now=both))
     return state
 
 
@@ -76,7 +77,7 @@ def test_too_many_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_too_little_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits.psutil, "virtual_memory", lambda: SimpleNamespace(available=50 << 20))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=50 << 20))
     assert "80 MiB of memory, 50 are free" in refused(star(9))
 
 

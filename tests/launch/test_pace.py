@@ -34,7 +34,7 @@ def test_the_fastest_good_pace_is_found_in_few_trials(limit: float, found: float
 
 
 def test_a_machine_that_is_too_small_at_any_pace_is_told_so() -> None:
-    with pytest.raises(UserError, match="^--pace: "):
+    with pytest.raises(UserError, match=r"^--pace: "):
         pace.search(machine(0.0, []))
 
 
@@ -70,5 +70,5 @@ def test_a_short_trial_of_a_slow_system_is_judged_by_the_optimum(
 def test_a_pace_is_a_positive_number_or_auto() -> None:
     assert pace.resolve(NOTHING, Options(), "2.5").pace == 2.5
     for text in ("fast", "0", "-1", "nan", "inf"):
-        with pytest.raises(UserError, match="^--pace: "):
+        with pytest.raises(UserError, match=r"^--pace: "):
             pace.resolve(NOTHING, Options(), text)

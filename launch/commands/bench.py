@@ -1,0 +1,50 @@
+"""``gmsr bench throughput | startup | chains``."""
+
+import click
+
+from .options import AS_JSON, emit
+
+
+@click.group()
+def command() -> None:
+    """Figures of speed and exactness, each beside a yardstick of the same run."""
+
+
+@command.command()
+@click.option("--repeats", default=3, show_default=True, help="Pairs of testbed and echo at the highest rate.")
+@AS_JSON
+def throughput(repeats: int, as_json: bool) -> None:
+    """Jobs per second of 4 dispatchers and 8 servers, beside a bare pyzmq echo."""
+    from gmsr.topology.errors import UserError
+
+    from ..bench.fleet import measure, text
+
+    if repeats < 1:
+        raise UserError("--repeats: must be 1 or more")
+    found = measure(repeats)
+    emit(found) if as_json else click.echo(text(found))
+
+
+@command.command()
+@AS_JSON
+def startup(as_json: bool) -> None:
+    """Time until 200 and 1,000 agents are ready, and their memory."""
+    from ..bench.crowd import measure, text
+
+    rows = measure()
+    emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@click.option("--minutes", default=5.0, show_default=True, help="Real minutes for each of three laws of sizes.")
+@AS_JSON
+def chains(minutes: float, as_json: bool) -> None:
+    """One server of each curve kind at two loads, against the exact birth-death chain."""
+    from gmsr.topology.errors import UserError
+
+    from ..bench.chains import measure, text
+
+    if not 0.0 < minutes < 1e4:
+        raise UserError("--minutes: must be a number > 0")
+    rows = measure(minutes)
+    emit(rows) if as_json else click.echo(text(rows))

@@ -1,0 +1,110 @@
+"""Live agents, one at a time: the test plays the peer with a bare socket, and the launcher."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+import zmq
+
+from gmsr.broker import wire
+
+PROGRAM = "import sys, json; from gmsr.agents.process import main; main(json.load(sys.stdin))"
+PATIENCE_S = 30.0
+
+
+class Peer:
+    """A bare ROUTER socket that plays an agent, and the control channel of the agent under test."""
+
+    def __init__(self, own_id: str, folder: Path) -> None:
+        self.context = zmq.Context()
+        self.socket = self.router(own_id)
+        self.control = folder / "agent.ctl"
+        self.telemetry = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.telemetry.bind(str(folder / "nursery"))
+        self.telemetry.settimeout(PATIENCE_S)
+
+    def router(self, own_id: str) -> "zmq.Socket[bytes]":
+        made = self.context.socket(zmq.ROUTER)
+        made.setsockopt(zmq.IDENTITY, own_id.encode())
+        made.setsockopt(zmq.LINGER, 0)
+        made.setsockopt(zmq.SNDHWM, 0)
+        made.setsockopt(zmq.RCVHWM, 0)
+        return made
+
+    def connect(self, socket: "zmq.Socket[bytes]", peer: str, address: str) -> None:
+        socket.setsockopt(zmq.CONNECT_ROUTING_ID, peer.encode())
+        socket.connect(address)
+
+    def hear(self, kind: int) -> tuple[Any, ...]:
+        """The next message of one kind; others are passed over."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.socket.poll(max(0, int((deadline - time.monotonic()) * 1000))):
+            for message in wire.decode(self.socket.recv_multipart()[1]):
+                if message[0] == kind:
+                    return tuple(message)
+        pytest.fail(f"no message of kind {wire.KIND_NAMES[kind]} came")
+
+    def start(self) -> None:
+        """Wait for the agent's word that it is ready, and start its clock."""
+        while msgpack.unpackb(self.telemetry.recv(4096))["say"] != "ready":
+            pass
+        self.tell({"tell": "start", "at_ns": time.monotonic_ns()})
+
+    def tell(self, message: dict[str, object]) -> None:
+        self.telemetry.sendto(msgpack.packb(message), str(self.control))
+
+    def close(self) -> None:
+        self.telemetry.close()
+        self.context.destroy(0)
+
+
+@contextmanager
+def agent(spec: dict[str, object]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    try:
+        json.dump(spec, process.stdin)
+        process.stdin.close()
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def common(folder: Path, own_id: str) -> dict[str, object]:
+    return {
+        "id": own_id, "run": "run", "pace": 1.0, "duration": 600.0,
+        "rows": str(folder / "rows"), "statement": str(folder / "statement"),
+        "telemetry": str(folder / "nursery"), "control": str(folder / "agent.ctl"),
+        "telemetry_real_s": 1.0, "survive": False, "reads": ["marginal"], "delays": {},
+    }  # fmt: skip
+
+
+def server_spec(folder: Path, address: str, curve: dict[str, object], reads: list[str]) -> dict[str, object]:
+    """A server "s1" of one dispatcher "d1"."""
+    return common(folder, "s1") | {
+        "role": "server", "address": address, "dispatchers": ["d1"], "scale": 1.0, "smoothing": 0.0,
+        "curve": curve, "feed": "gmsr.agents.feeds.every_change:EveryChange", "reads": reads,
+    }  # fmt: skip
+
+
+def dispatcher_spec(folder: Path, address: str, rate: float) -> dict[str, object]:
+    """A dispatcher "d1" of one server "s1", under gmsr."""
+    return common(folder, "d1") | {
+        "role": "dispatcher", "servers": ["s1"], "addresses": [address], "weights": [1.0],
+        "arrivals": {"kind": "poisson", "rate": rate, "on": 1.0, "off": 1.0, "schedule": ""},
+        "sizes": {"kind": "exponential", "mean": 1.0, "sigma": 1.0, "alpha": 1.5, "ratio": 10.0, "values": ""},
+        "seed": 1, "policy": "gmsr.agents.policies.gmsr:Gmsr", "options": {}, "cooldown": 1.0,
+    }  # fmt: skip

@@ -1,0 +1,79 @@
+"""The heart of the mission, on the bytes of a live server: a report carries what the policy reads, no more.
+
+The test plays the dispatcher with a bare socket and reads the frames with msgpack alone, so that nothing of
+ours stands between the wire and the verdict.
+"""
+
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from gmsr.agents.policies import POLICIES
+from gmsr.agents.process import load
+from gmsr.broker import wire
+from gmsr.topology import curves
+
+from .bare import Peer, agent, server_spec
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+CURVE = {"kind": "hyperbolic", "a": 1000.0, "b": 7.0}
+JOBS = 200
+
+
+def frames_of_a_run(folder: Path, reads: list[str]) -> list[bytes]:
+    """All that a server of ``CURVE`` sends while it serves ``JOBS`` jobs."""
+    address = f"ipc://{folder}/s1.ipc"
+    peer = Peer("d1", folder)
+    frames: list[bytes] = []
+    completed = 0
+    with agent(server_spec(folder, address, CURVE, reads)) as process:
+        peer.connect(peer.socket, "s1", address)
+        peer.socket.send_multipart([b"s1", msgpack.packb([1, [wire.HELLO, "run", "d1"]])])
+        peer.hear(wire.WELCOME)
+        peer.start()
+        for job in range(JOBS):
+            peer.socket.send_multipart([b"s1", msgpack.packb([1, [wire.JOB, job, 1.0]])])
+        goodbye_said = False
+        while process.poll() is None and peer.socket.poll(30_000):
+            frames.append(peer.socket.recv_multipart()[1])
+            content = msgpack.unpackb(frames[-1])[1:]
+            completed += sum(message[0] == wire.COMPLETION for message in content)
+            if completed == JOBS and not goodbye_said:
+                goodbye_said = True
+                peer.socket.send_multipart([b"s1", msgpack.packb([1, [wire.BYE]])])
+            if [wire.BYE] in content:
+                break
+        assert process.wait(30) == 0
+    peer.close()
+    assert completed == JOBS
+    return frames
+
+
+@pytest.mark.parametrize("name", ["gmsr", "gmsr-derivative", "jsq", "least-latency", "random", "gmsr-fewest"])
+def test_a_report_holds_the_declared_quantities_and_nothing_else(folder: Path, name: str) -> None:
+    reads = list(load(POLICIES[name]).reads)
+    frames = frames_of_a_run(folder, reads)
+    messages = [message for frame in frames for message in msgpack.unpackb(frame)[1:]]
+    curve = curves.make(CURVE)
+    expected = {
+        "gmsr": [[curves.difference(curve, jobs, 1.0)] for jobs in range(JOBS + 1)],
+        "gmsr-derivative": [[curve.slope(jobs)] for jobs in range(JOBS + 1)],
+        "jsq": [[float(jobs)] for jobs in range(JOBS + 1)],
+        "least-latency": [[jobs / curve.value(jobs) if jobs else 1 / curve.slope(0)] for jobs in range(JOBS + 1)],
+        "random": [],
+        "gmsr-fewest": [[curves.difference(curve, jobs, 1.0), float(jobs)] for jobs in range(JOBS + 1)],
+    }[name]
+    reports = [message[1:] for message in messages if message[0] == wire.REPORT]
+    assert all(report in expected for report in reports)
+    assert bool(reports) == bool(reads)
+    # Beside reports a server sends the numbers of the dispatcher's own jobs, and its welcome and goodbye.
+    others = [message for message in messages if message[0] != wire.REPORT]
+    assert [message for message in others if message[0] == wire.BYE] == [[wire.BYE]]
+    assert all(
+        len(message) == 2 and 0 <= message[1] < JOBS for message in others if message[0] == wire.COMPLETION
+    )
+    assert {message[0] for message in others} <= {wire.COMPLETION, wire.BYE}
+    # Not a byte is left that these messages do not account for.
+    assert all(msgpack.packb(msgpack.unpackb(frame)) == frame for frame in frames)
