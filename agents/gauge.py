@@ -88,4 +88,13 @@ class Gauge:
         return memo[jobs]
 
     def _measure(self, jobs: int) -> Message:
-        return (self._kind, *(measure(*self._setting, jobs) for measure in self._measures))
+        return (self._kind, *(_settled(measure(*self._setting, jobs)) for measure in self._measures))
+
+
+def _settled(value: float) -> float:
+    """The value to 12 significant digits.
+
+    On a linear stretch all marginals are equal; a difference of two rounded values of μ is not, in its
+    last digits, and would break ties by noise instead of by the policy's rule.
+    """
+    return float(f"{value:.12g}")

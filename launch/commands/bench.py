@@ -1,4 +1,4 @@
-"""``gmsr bench throughput | startup | chains``."""
+"""``gmsr bench throughput | startup | chains | smoothing``."""
 
 import click
 
@@ -47,4 +47,19 @@ def chains(minutes: float, as_json: bool) -> None:
     if not 0.0 < minutes < 1e4:
         raise UserError("--minutes: must be a number > 0")
     rows = measure(minutes)
+    emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@click.option("--seconds", default=30.0, show_default=True, help="Real seconds of each of twenty runs.")
+@AS_JSON
+def smoothing(seconds: float, as_json: bool) -> None:
+    """Mean latency over the optimum, by the window that servers smooth their marginal over."""
+    from gmsr.topology.errors import UserError
+
+    from ..bench.smoothing import measure, text
+
+    if not 0.0 < seconds < 1e4:
+        raise UserError("--seconds: must be a number > 0")
+    rows = measure(seconds)
     emit(rows) if as_json else click.echo(text(rows))
