@@ -132,11 +132,8 @@ def _bounded_pareto(mean: float, alpha: float, ratio: float, random: Random) -> 
     Harchol-Balter, "Performance Modeling and Design of Computer Systems" (2013), section 20.4.
     """
     tail = 1.0 - ratio**-alpha
-    if alpha == 1.0:
-        unit_mean = log(ratio) / tail
-    else:
-        unit_mean = alpha / (alpha - 1.0) * (1.0 - ratio ** (1.0 - alpha)) / tail
-    lowest = mean / unit_mean
+    moment = log(ratio) if alpha == 1.0 else alpha / (alpha - 1.0) * (1.0 - ratio ** (1.0 - alpha))
+    lowest = mean * tail / moment
     power = -1.0 / alpha
     return lambda: lowest * exp(power * log(1.0 - random.random() * tail))
 

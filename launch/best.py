@@ -48,7 +48,11 @@ def text(found: Mapping[str, Any]) -> str:
         for name, each in found["servers"].items()
     ]
     flows = [
-        [name, number(found["prices"][name]), ", ".join(f"{server} {number(rate)}" for server, rate in split.items())]
+        [
+            name,
+            number(found["prices"][name]),
+            ", ".join(f"{server} {number(rate)}" for server, rate in split.items()),
+        ]
         for name, split in found["flows"].items()
     ]
     return "\n".join(

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 import yaml
+
 from gmsr.topology import generate
 from gmsr.topology.check import problems
 from gmsr.topology.errors import UserError
@@ -75,7 +76,9 @@ def _imported(source: Path, seed: int, rates: str, curves: str, spread: float) -
     lender = generate.generate("complete", len(dispatchers), len(servers), 1, seed, rates, curves, spread)
     return lender._replace(
         name=source.stem,
-        dispatchers=tuple(each._replace(id=name) for each, name in zip(lender.dispatchers, dispatchers, strict=True)),
+        dispatchers=tuple(
+            each._replace(id=name) for each, name in zip(lender.dispatchers, dispatchers, strict=True)
+        ),
         servers=tuple(each._replace(id=name) for each, name in zip(lender.servers, servers, strict=True)),
         edges=tuple(Edge(dispatcher, server) for dispatcher, server in edges),
     )

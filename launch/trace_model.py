@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from gmsr.topology.errors import UserError
 from numpy.typing import NDArray
+
+from gmsr.topology.errors import UserError
 
 from .traces import Trace
 
 SLOT_S = 1.0
-LEVELS = np.concatenate([np.linspace(0.0, 0.95, 20), [0.97, 0.98, 0.985, 0.99, 0.995, 0.998, 0.999, 0.9995, 1.0]])
+LEVELS = np.concatenate(
+    [np.linspace(0.0, 0.95, 20), [0.97, 0.98, 0.985, 0.99, 0.995, 0.998, 0.999, 0.9995, 1.0]]
+)
 """Quantiles that a distribution is kept by; closer in the tail, which carries much of the mean."""
 BEGIN = datetime(2000, 1, 1)
 """Synthetic traces start here, so that nobody takes one for a measurement."""
@@ -77,7 +80,11 @@ def save(path: Path, model: TraceModel, origin: str) -> None:
     plain = {name: [round(float(value), 4) for value in values] for name, values in model._asdict().items()}
     try:
         with path.open("x", encoding="utf-8") as file:
-            json.dump({"origin": origin, "levels": [round(float(level), 6) for level in LEVELS], **plain}, file, indent=1)
+            json.dump(
+                {"origin": origin, "levels": [round(float(level), 6) for level in LEVELS], **plain},
+                file,
+                indent=1,
+            )
             file.write("\n")
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; name a new file that can be written") from error

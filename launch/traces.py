@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from gmsr.topology.errors import UserError
 from numpy.typing import NDArray
+
+from gmsr.topology.errors import UserError
 
 HEADER = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"]
 MAX_BYTES = 256 << 20
@@ -63,7 +64,11 @@ def read(path: Path) -> Trace:
             times.append(_stamp(stamp))
             tokens.append((int(context), int(generated)))
         except ValueError as error:
-            mend = "the file is half-written: fetch it whole" if number == torn else "write time stamp,tokens,tokens"
+            mend = (
+                "the file is half-written: fetch it whole"
+                if number == torn
+                else "write time stamp,tokens,tokens"
+            )
             raise UserError(f"{path}: line {number}: {','.join(row)!r} is no request; {mend}") from error
         if tokens[-1][1] < 0 or tokens[-1][0] < 0:
             raise UserError(f"{path}: line {number}: a negative number of tokens; mend it")

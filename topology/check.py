@@ -30,7 +30,7 @@ def advice(topology: Topology) -> list[str]:
 
 
 def _double(topology: Topology) -> list[str]:
-    ids = [node.id for node in (*topology.dispatchers, *topology.servers)]
+    ids = [dispatcher.id for dispatcher in topology.dispatchers] + [server.id for server in topology.servers]
     twice = [name for name, count in Counter(ids).items() if count > 1]
     lines = [f"id {name} is used twice; every dispatcher and server needs an id of its own" for name in twice]
     pairs = Counter((edge.dispatcher, edge.server) for edge in topology.edges)
@@ -49,7 +49,9 @@ def _dangling(topology: Topology) -> list[str]:
     for index, edge in enumerate(topology.edges):
         if edge.dispatcher not in dispatchers:
             kind = "is a server" if edge.dispatcher in servers else "does not exist"
-            lines.append(f"edges[{index}]: dispatcher {edge.dispatcher!r} {kind}; edges go [dispatcher, server]")
+            lines.append(
+                f"edges[{index}]: dispatcher {edge.dispatcher!r} {kind}; edges go [dispatcher, server]"
+            )
         if edge.server not in servers:
             kind = "is a dispatcher" if edge.server in dispatchers else "does not exist"
             lines.append(f"edges[{index}]: server {edge.server!r} {kind}; edges go [dispatcher, server]")

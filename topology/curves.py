@@ -17,7 +17,7 @@ class Curve(Protocol):
     kind: str
     cap: float  # sup μ, possibly inf
     cap_reached: bool  # whether μ(N) = cap at a finite N
-    kinks: Sequence[float]  # where the slope jumps, in increasing order
+    kinks: tuple[float, ...]  # where the slope jumps, in increasing order
 
     def value(self, workload: float) -> float:
         """μ(N) for N ≥ 0."""
@@ -37,7 +37,7 @@ class Hyperbolic:
 
     kind = "hyperbolic"
     cap_reached = False
-    kinks = ()
+    kinks: tuple[float, ...] = ()
 
     def __init__(self, a: float, b: float) -> None:
         self.a, self.b = a, b
@@ -66,7 +66,7 @@ class Exponential:
 
     kind = "exponential"
     cap_reached = False
-    kinks = ()
+    kinks: tuple[float, ...] = ()
 
     def __init__(self, a: float, b: float) -> None:
         self.a, self.b = a, b
@@ -98,7 +98,7 @@ class Multicore:
     def __init__(self, m: float, k: float) -> None:
         self.m, self.k = m, k
         self.cap = m * k
-        self.kinks = (float(k),)
+        self.kinks: tuple[float, ...] = (float(k),)
 
     def value(self, workload: float) -> float:
         """m·min(N, k)."""
@@ -123,14 +123,14 @@ class Power:
     kind = "power"
     cap = inf
     cap_reached = False
-    kinks = ()
+    kinks: tuple[float, ...] = ()
 
     def __init__(self, a: float, p: float) -> None:
         self.a, self.p = a, p
 
     def value(self, workload: float) -> float:
         """aN^p."""
-        return self.a * workload**self.p
+        return self.a * float(workload**self.p)
 
     def slope(self, workload: float) -> float:
         """apN^(p−1), inf at 0."""
@@ -138,7 +138,7 @@ class Power:
 
     def inverse(self, rate: float) -> float:
         """(r/a)^(1/p)."""
-        return (rate / self.a) ** (1.0 / self.p)
+        return float((rate / self.a) ** (1.0 / self.p))
 
     def describe(self) -> dict[str, Any]:
         """Plain data."""
@@ -151,7 +151,7 @@ class Logarithmic:
     kind = "logarithmic"
     cap = inf
     cap_reached = False
-    kinks = ()
+    kinks: tuple[float, ...] = ()
 
     def __init__(self, a: float, b: float) -> None:
         self.a, self.b = a, b

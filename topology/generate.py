@@ -51,7 +51,9 @@ def star(dispatchers: int, servers: int, degree: int, random: Random) -> list[Pa
 def path(dispatchers: int, servers: int, degree: int, random: Random) -> list[Pair]:
     """A chain server – dispatcher – server – …; needs as many servers as dispatchers, or one more."""
     if servers - dispatchers not in (0, 1):
-        raise UserError(f"path: {dispatchers} dispatchers need {dispatchers} or {dispatchers + 1} servers; mend it")
+        raise UserError(
+            f"path: {dispatchers} dispatchers need {dispatchers} or {dispatchers + 1} servers; mend it"
+        )
     return [(i, j) for i in range(dispatchers) for j in (i, i + 1) if j < servers]
 
 
@@ -71,7 +73,7 @@ def tree(dispatchers: int, servers: int, degree: int, random: Random) -> list[Pa
 def power_law(dispatchers: int, servers: int, degree: int, random: Random) -> list[Pair]:
     """Servers' popularity falls as 1/rank: few are reached by nearly all, most by few; ``degree`` each."""
     weights = [1.0 / (rank + 1) for rank in range(servers)]
-    pairs = set()
+    pairs: set[Pair] = set()
     for i in range(dispatchers):
         # Weighted sampling without replacement (Efraimidis and Spirakis, 2006).
         keys = [random.random() ** (1.0 / weight) for weight in weights]
@@ -137,7 +139,14 @@ RATES = ("equal", "uniform", "zipf")
 
 
 def generate(
-    family: str, dispatchers: int, servers: int, degree: int, seed: int, rates: str, curves: str, spread: float
+    family: str,
+    dispatchers: int,
+    servers: int,
+    degree: int,
+    seed: int,
+    rates: str,
+    curves: str,
+    spread: float,
 ) -> Topology:
     """A topology with rates that add up to 1.
 

@@ -87,7 +87,8 @@ class Topology(NamedTuple):
 
     def components(self) -> list[list[str]]:
         """Ids of each connected component, dispatchers before servers, in the file's order."""
-        parent = {node.id: node.id for node in (*self.dispatchers, *self.servers)}
+        ids = [dispatcher.id for dispatcher in self.dispatchers] + [server.id for server in self.servers]
+        parent = {name: name for name in ids}
 
         def root(node: str) -> str:
             while parent[node] != node:

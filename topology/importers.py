@@ -38,7 +38,9 @@ def read(path: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     except UserError:
         raise
     except Exception as error:  # NetworkX and its parsers raise many kinds
-        raise UserError(f"{path}: {type(error).__name__}: {error}; give GraphML, node-link JSON or edges") from error
+        raise UserError(
+            f"{path}: {type(error).__name__}: {error}; give GraphML, node-link JSON or edges"
+        ) from error
     return _sided(path, graph)
 
 
@@ -55,7 +57,9 @@ def _listed(path: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     both = {left for left, _ in edges} & {right for _, right in edges}
     if both:
         raise UserError(f"{path}: {min(both)} stands on both sides; give its two roles two names")
-    return _checked(path, list(dict.fromkeys(d for d, _ in edges)), list(dict.fromkeys(s for _, s in edges)), edges)
+    return _checked(
+        path, list(dict.fromkeys(d for d, _ in edges)), list(dict.fromkeys(s for _, s in edges)), edges
+    )
 
 
 def _sided(path: Path, graph: Any) -> tuple[list[str], list[str], list[tuple[str, str]]]:

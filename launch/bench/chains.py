@@ -100,5 +100,8 @@ def text(rows: list[dict[str, Any]]) -> str:
     head = ["curve", "sizes", "jobs", "exact", "error", "latency s", "exact", "error", "1 s.e."]
     worst: Callable[[str], float] = lambda name: max(abs(row[name]) for row in rows)  # noqa: E731
     return "\n".join(
-        [*table(head, shown), f"largest error: jobs {worst('jobs_error'):.2%}, latency {worst('latency_error'):.2%}"]
+        [
+            *table(head, shown),
+            f"largest error: jobs {worst('jobs_error'):.2%}, latency {worst('latency_error'):.2%}",
+        ]
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from gmsr.topology.generate import generate
 from gmsr.topology.graph import Topology
 

@@ -36,7 +36,8 @@ def fleet(rate: float) -> Topology:
     size = rate / 0.6 / sum(1.0 + 0.25 * index for index in range(SERVERS))
     dispatchers = tuple(Dispatcher(f"d{index}", rate / DISPATCHERS) for index in range(DISPATCHERS))
     servers = tuple(
-        Server(f"s{index}", Hyperbolic(size * (1.0 + 0.25 * index), 2.0 + size / 100.0)) for index in range(SERVERS)
+        Server(f"s{index}", Hyperbolic(size * (1.0 + 0.25 * index), 2.0 + size / 100.0))
+        for index in range(SERVERS)
     )
     edges = tuple(Edge(dispatcher.id, server.id) for dispatcher in dispatchers for server in servers)
     return Topology("fleet", dispatchers, servers, edges)
@@ -113,10 +114,12 @@ def measure(repeats: int) -> dict[str, Any]:
     both = [(testbed(carried[-1]), echo()) for _ in range(repeats)]
     both = [(ours, bare) for ours, bare in both if "jobs_per_s" in ours]
     if not both:
-        raise RunError(f"{carried[-1]:g} jobs/s were carried once, and then no more: the machine is too noisy")
+        raise RunError(
+            f"{carried[-1]:g} jobs/s were carried once, and then no more: the machine is too noisy"
+        )
 
     def median(key: str, index: int) -> float:
-        return float(statistics.median(pair[index][key] for pair in both))  # type: ignore[literal-required]
+        return float(statistics.median(pair[index][key] for pair in both))
 
     return {
         "ladder": ladder,
@@ -125,7 +128,9 @@ def measure(repeats: int) -> dict[str, Any]:
         "echoes_per_s": median("echoes_per_s", 1),
         "cpu_us_per_echo": median("cpu_us_per_echo", 1),
         "ratio_rate": statistics.median(ours["jobs_per_s"] / bare["echoes_per_s"] for ours, bare in both),
-        "ratio_cpu": statistics.median(ours["cpu_us_per_job"] / bare["cpu_us_per_echo"] for ours, bare in both),
+        "ratio_cpu": statistics.median(
+            ours["cpu_us_per_job"] / bare["cpu_us_per_echo"] for ours, bare in both
+        ),
         "repeats": len(both),
     }
 
@@ -142,7 +147,16 @@ def text(found: dict[str, Any]) -> str:
         ]
         for rung in found["ladder"]
     ]  # fmt: skip
-    head = ["jobs/s", "carried", "cores", "CPU µs a job", "late ms p99", "max", "messages a job", "over the optimum"]
+    head = [
+        "jobs/s",
+        "carried",
+        "cores",
+        "CPU µs a job",
+        "late ms p99",
+        "max",
+        "messages a job",
+        "over the optimum",
+    ]
     return "\n".join(
         [
             *table(head, rows),

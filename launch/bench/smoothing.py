@@ -55,5 +55,7 @@ def label(name: str, factor: float, scale: float) -> str:
 def text(rows: list[dict[str, Any]]) -> str:
     """A table of ratios to the optimum."""
     heads = [name for name in rows[0] if name != "window"]
-    shown = [[f"{row['window']:.0%} of the last kink", *(f"{row[name]:.3f}" for name in heads)] for row in rows]
+    shown = [
+        [f"{row['window']:.0%} of the last kink", *(f"{row[name]:.3f}" for name in heads)] for row in rows
+    ]
     return "\n".join(table(["window", *heads], shown))

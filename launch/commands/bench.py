@@ -11,7 +11,9 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--repeats", default=3, show_default=True, help="Pairs of testbed and echo at the highest rate.")
+@click.option(
+    "--repeats", default=3, show_default=True, help="Pairs of testbed and echo at the highest rate."
+)
 @AS_JSON
 def throughput(repeats: int, as_json: bool) -> None:
     """Jobs per second of 4 dispatchers and 8 servers, beside a bare pyzmq echo."""
@@ -36,7 +38,9 @@ def startup(as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--minutes", default=5.0, show_default=True, help="Real minutes for each of three laws of sizes.")
+@click.option(
+    "--minutes", default=5.0, show_default=True, help="Real minutes for each of three laws of sizes."
+)
 @AS_JSON
 def chains(minutes: float, as_json: bool) -> None:
     """One server of each curve kind at two loads, against the exact birth-death chain."""

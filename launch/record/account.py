@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
 from gmsr.agents.journal import COMPLETED, DEPARTED, IN_FLIGHT
 from gmsr.broker.census import reconcile
 
@@ -48,7 +49,9 @@ def rows_are_complete(_folder: Folder, run: Collected) -> list[str]:
     lines = [f"the journal of {name} ends in half a row" for name in run.torn]
     for name, statement in run.statements.items():
         if statement["dropped_rows"]:
-            lines.append(f"the disk was too slow: {name} dropped {statement['dropped_rows']} rows of its journal")
+            lines.append(
+                f"the disk was too slow: {name} dropped {statement['dropped_rows']} rows of its journal"
+            )
     return lines
 
 
@@ -114,7 +117,9 @@ def in_flight_is_what_servers_hold(_folder: Folder, run: Collected) -> list[str]
     theirs = np.bincount(_edges(run.visits, open_visits, count), minlength=count * len(run.dispatchers))
     for edge in np.flatnonzero(ours != theirs):
         dispatcher, server = run.dispatchers[edge // count], run.servers[edge % count]
-        lines.append(f"{dispatcher} has {ours[edge]} jobs in flight at {server}, which holds {theirs[edge]} of its")
+        lines.append(
+            f"{dispatcher} has {ours[edge]} jobs in flight at {server}, which holds {theirs[edge]} of its"
+        )
     return lines
 
 

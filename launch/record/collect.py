@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from gmsr.agents.journal import CAUSES, JOB_DTYPE, LOST, VISIT_DTYPE
 from numpy.typing import NDArray
+
+from gmsr.agents.journal import CAUSES, JOB_DTYPE, LOST, VISIT_DTYPE
 
 from .folder import Agent, Folder
 
@@ -68,7 +69,9 @@ def _statements(folder: Folder) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _gather(folder: Folder, role: str, others: list[str], dtype: list[tuple[str, str]], torn: list[str]) -> Table:
+def _gather(
+    folder: Folder, role: str, others: list[str], dtype: list[tuple[str, str]], torn: list[str]
+) -> Table:
     """One role's journals, one after the other; peers' indices become those of the whole run."""
     other = "server" if role == "dispatcher" else "dispatcher"
     place = {name: index for index, name in enumerate(others)}

@@ -46,7 +46,9 @@ def warnings(
     if busy:
         lines.append(f"these agents were busy nearly all the time: {', '.join(busy[:5])}; {slower}")
     if drifting:
-        lines.append("the run has not settled: its mean latency still drifts; use a longer --warmup and --duration")
+        lines.append(
+            "the run has not settled: its mean latency still drifts; use a longer --warmup and --duration"
+        )
     if jobs["offered"] and jobs["in_flight"] > MUCH_IN_FLIGHT * jobs["offered"]:
         lines.append(
             f"{jobs['in_flight'] / jobs['offered']:.1%} of the jobs were still in flight at the end: the system is "

@@ -9,7 +9,6 @@ messages.json   each agent's counts           summary.json  the results
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +59,7 @@ def write_json(path: Path, content: object) -> None:
     """Whole or not at all."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any]:

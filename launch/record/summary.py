@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from gmsr.agents.journal import COMPLETED, IN_FLIGHT, LOST
 
 from ..demand import Demand, demand
@@ -52,7 +53,11 @@ class _Summary:
         optimum, why_not = self._optimum()
         warnings = [f"not valid: {line}" for line in broken]
         warnings += fidelity.warnings(
-            trust, self.folder.launch.get("machine", {}).get("cores") or 1, jobs, self._drifting(), plan["pace"]
+            trust,
+            self.folder.launch.get("machine", {}).get("cores") or 1,
+            jobs,
+            self._drifting(),
+            plan["pace"],
         )
         warnings += why_not
         ratio = latency["mean"] / optimum["latency"] if optimum and latency["mean"] is not None else None
@@ -120,7 +125,10 @@ class _Summary:
         stay = np.minimum(gone, self.end) - np.maximum(visits["arrived"], self.begin)
         area = np.bincount(visits["server"], np.maximum(stay, 0.0), minlength=len(self.run.servers))
         means = area / self.scale / self.span if self.span > 0 else np.zeros(len(area))
-        return {"mean": float(means.sum()), "by_server": dict(zip(self.run.servers, map(float, means), strict=True))}
+        return {
+            "mean": float(means.sum()),
+            "by_server": dict(zip(self.run.servers, map(float, means), strict=True)),
+        }
 
     def _throughput(self, mask: Any) -> float:
         visits = self.run.visits
@@ -161,7 +169,9 @@ class _Summary:
 
     def _messages(self) -> dict[str, Any]:
         """What was sent, the cool-down included, and what a job cost."""
-        by_kind: dict[str, dict[str, int]] = {kind: {"count": 0, "bytes": 0} for kind in ("job", "completion", "report")}
+        by_kind: dict[str, dict[str, int]] = {
+            kind: {"count": 0, "bytes": 0} for kind in ("job", "completion", "report")
+        }
         frames = frame_bytes = jobs = 0
         for statement in self.run.statements.values():
             census = statement["census"]

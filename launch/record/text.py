@@ -78,10 +78,18 @@ def _percent(share: float | None) -> str:
 def _servers(summary: Mapping[str, Any]) -> list[str]:
     workload = summary["workload"]["by_server"]
     rows = [
-        [name, str(each["completed"]), number(each["throughput"]), _percent(each["utilisation"]), number(workload[name])]
+        [
+            name,
+            str(each["completed"]),
+            number(each["throughput"]),
+            _percent(each["utilisation"]),
+            number(workload[name]),
+        ]
         for name, each in list(summary["by_server"].items())[:AT_MOST]
     ]
-    return table(["server", "completed", "throughput", "utilisation", "workload"], rows) + _rest(summary["by_server"])
+    return table(["server", "completed", "throughput", "utilisation", "workload"], rows) + _rest(
+        summary["by_server"]
+    )
 
 
 def _dispatchers(summary: Mapping[str, Any]) -> list[str]:

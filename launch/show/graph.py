@@ -55,7 +55,9 @@ def draw(topology: Topology, out: Path, volume: Mapping[str, float]) -> None:
     margin = 0.3 / height
     axes.set_ylim(-margin, 1.0 + margin)
     axes.axis("off")
-    axes.set_title(f"{topology.name}: {len(left)} dispatchers, {len(right)} servers, {len(pairs)} edges", fontsize=11)
+    axes.set_title(
+        f"{topology.name}: {len(left)} dispatchers, {len(right)} servers, {len(pairs)} edges", fontsize=11
+    )
     figure.savefig(out, dpi=150)
     plt.close(figure)
 
@@ -89,7 +91,12 @@ def _servers(axes: Any, topology: Topology, at: Mapping[int, float]) -> None:
         label = kind if kind not in shown else None
         shown.add(kind)
         axes.scatter(
-            [1.0], [at[index]], s=_area(min(cap, largest), largest), color=KIND_COLOURS[kind], zorder=2, label=label
+            [1.0],
+            [at[index]],
+            s=_area(min(cap, largest), largest),
+            color=KIND_COLOURS[kind],
+            zorder=2,
+            label=label,
         )
         text = f"{server.id}  up to {cap:.4g}/s" if cap < float("inf") else f"{server.id}  no cap"
         axes.annotate(

@@ -5,6 +5,7 @@ was sent, in order, so that what happens is the model itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from typing import Any
 
 import pytest
@@ -145,13 +146,13 @@ class Fabric:
         if until == NEVER:
             assert all(machine.finished for machine in self.machines.values())
             for machine in self.machines.values():
-                machine.close()  # type: ignore[attr-defined]
+                machine.close()
 
     def workload(self, server: str, start: float, end: float) -> float:
         """Time average of the number of jobs at a server over [start, end], from its visits."""
         area = 0.0
         for _, _, _, arrived, departed, *_ in self.journals[server].rows:
-            left = departed if departed == departed else end
+            left = end if isnan(departed) else departed
             area += max(0.0, min(left, end) - max(arrived, start))
         return area / (end - start)
 

@@ -60,7 +60,7 @@ def test_a_full_disk_is_counted(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.fail("this test needs /dev/full, which every Linux has")
     rows = Rows(str(tmp_path / "rows"), JOB_ROW)
-    os.dup2(os.open("/dev/full", os.O_WRONLY), rows._file.fileno())  # noqa: SLF001
+    os.dup2(os.open("/dev/full", os.O_WRONLY), rows._file.fileno())
     for number in range(CHUNK_ROWS + 1):
         rows.write(number, 0, 0, 0.0, 0.0, 0.0, 1.0)
     rows.close()

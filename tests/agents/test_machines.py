@@ -50,7 +50,7 @@ def test_accounts_balance_on_any_graph(
             visits = [
                 visit
                 for visit in world.journals[servers_of[name][server]].rows
-                if visit[0] == job and world.servers[servers_of[name][server]]._dispatchers[visit[1]] == name  # noqa: SLF001
+                if visit[0] == job and world.servers[servers_of[name][server]]._dispatchers[visit[1]] == name
             ]
             assert len(visits) == 1
             assert visits[0][6] == size

@@ -1,6 +1,7 @@
 """Each policy's rule on views set by hand, and the contract that all of them keep."""
 
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -16,14 +17,14 @@ from gmsr.agents.view import View
 
 def policy(
     name: str,
-    reports: list[tuple[float, ...]] | None = None,
+    reports: Sequence[tuple[float, ...]] = (),
     servers: tuple[str, ...] = ("a", "b", "c"),
     weights: tuple[float, ...] | None = None,
     **options: str,
 ) -> tuple[Any, View]:
     rule = load(POLICIES[name])
     view = View(servers, rule.reads, weights or (1.0,) * len(servers))
-    for index, values in enumerate(reports or []):
+    for index, values in enumerate(reports):
         view.reported(index, values)
     return rule(view, Random(1), **options), view
 

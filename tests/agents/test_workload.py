@@ -3,6 +3,7 @@
 import hashlib
 import math
 import statistics
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -38,18 +39,18 @@ def test_the_rate_is_right_and_arrivals_never_fall(kind: str) -> None:
 
 def test_poisson_gaps_are_exponential_and_deterministic_gaps_are_equal() -> None:
     times = [arrival for arrival, _ in take(20_000, arrivals("poisson"), sizes(), 3, "d1")]
-    gaps = sorted(later - earlier for earlier, later in zip([0.0, *times], times, strict=False))
+    gaps = sorted(later - earlier for earlier, later in pairwise([0.0, *times]))
     count = len(gaps)
     distance = max(abs((k + 1) / count - (1 - math.exp(-5.0 * gap))) for k, gap in enumerate(gaps))
     assert distance < 1.95 / math.sqrt(count)  # Kolmogorov-Smirnov at 0.1 %
     times = [arrival for arrival, _ in take(100, arrivals("deterministic"), sizes(), 3, "d1")]
     assert 0.0 <= times[0] < 0.2
-    assert {round(later - earlier, 9) for earlier, later in zip(times, times[1:], strict=False)} == {0.2}
+    assert {round(later - earlier, 9) for earlier, later in pairwise(times)} == {0.2}
 
 
 def test_on_off_arrivals_come_in_bursts_at_the_peak_rate() -> None:
     times = [arrival for arrival, _ in take(50_000, arrivals("on-off"), sizes(), 5, "d1")]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     # Within a burst the rate is 5·(2+3)/2 = 12.5 a second; a gap ends the burst with chance 1/(12.5·2+1).
     long = sum(gap > 1.0 for gap in gaps) / len(gaps)
     assert long == pytest.approx(math.exp(-1 / 3) / 26, rel=0.15)

@@ -54,7 +54,11 @@ def decoded(frame: bytes) -> list[tuple[object, ...]] | None:
 
 
 def throw(
-    peer: Peer, target: bytes, frames: Iterator[bytes], stranger: "zmq.Socket[bytes]", probe: Callable[[], None]
+    peer: Peer,
+    target: bytes,
+    frames: Iterator[bytes],
+    stranger: "zmq.Socket[bytes]",
+    probe: Callable[[], None],
 ) -> tuple[list[bytes], int]:
     """All frames, nine in ten from the known peer, the others from a stranger; probes in between."""
     thrown: list[bytes] = []

@@ -5,6 +5,7 @@ Time averages are compared within intervals that a correct program leaves less t
 where sizes are exponential (``chains.Chain.asymptotic_variance``), and elsewhere from the run's batch means.
 """
 
+from itertools import pairwise
 from math import sqrt
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def batch_error(run_dir: Path, server: str, begin: float, end: float, batches: i
     edges = np.linspace(begin, end, batches + 1)
     means = [
         np.maximum(np.minimum(departed, right) - np.maximum(arrived, left), 0.0).sum() / (right - left)
-        for left, right in zip(edges, edges[1:], strict=False)
+        for left, right in pairwise(edges)
     ]
     return float(np.std(means, ddof=1)) / sqrt(batches)
 
@@ -69,7 +70,9 @@ def test_static_routing_makes_every_server_a_chain_of_its_own(tmp_path: Path) ->
     topology = made._replace(edges=edges)
     flows = split(topology)
     heaviest = max(
-        flow / server.curve.cap for server, flow in zip(topology.servers, flows, strict=True) if server.curve.cap < 1e9
+        flow / server.curve.cap
+        for server, flow in zip(topology.servers, flows, strict=True)
+        if server.curve.cap < 1e9
     )
     topology = with_rates(topology, 0.7 / heaviest)
     flows = split(topology)
@@ -101,9 +104,8 @@ def test_gmsr_reaches_the_central_optimum_at_scale_100(tmp_path: Path) -> None:
     rates = {dispatcher.id: dispatcher.rate for dispatcher in made.dispatchers}
     # A fifth of the family's b: the same loads at a fifth of the latency, so that 30 s are long.
     servers = tuple(
-        server._replace(curve=Hyperbolic(server.curve.a, server.curve.b / 5.0))
+        server._replace(curve=Hyperbolic(server.curve.cap, server.curve.describe()["b"] / 5.0))
         for server in made.servers
-        if isinstance(server.curve, Hyperbolic)
     )
     topology = with_rates(made._replace(servers=servers), 0.8 / load_factor(made, rates))
     best = planner(topology)
@@ -119,7 +121,7 @@ def planner(topology: Topology) -> float:
     """The optimal mean latency by a general solver (SLSQP on the flows): not the product's own way."""
     servers = {server.id: index for index, server in enumerate(topology.servers)}
     a = np.array([server.curve.cap for server in topology.servers])
-    b = np.array([server.curve.b for server in topology.servers if isinstance(server.curve, Hyperbolic)])
+    b = np.array([server.curve.describe()["b"] for server in topology.servers])
     columns = np.array([servers[edge.server] for edge in topology.edges])
     rates = np.array([dispatcher.rate for dispatcher in topology.dispatchers])
     rows = np.array([[d.id for d in topology.dispatchers].index(edge.dispatcher) for edge in topology.edges])

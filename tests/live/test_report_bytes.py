@@ -61,7 +61,9 @@ def test_a_report_holds_the_declared_quantities_and_nothing_else(folder: Path, n
         "gmsr": [[curves.difference(curve, jobs, 1.0)] for jobs in range(JOBS + 1)],
         "gmsr-derivative": [[curve.slope(jobs)] for jobs in range(JOBS + 1)],
         "jsq": [[float(jobs)] for jobs in range(JOBS + 1)],
-        "least-latency": [[jobs / curve.value(jobs) if jobs else 1 / curve.slope(0)] for jobs in range(JOBS + 1)],
+        "least-latency": [
+            [jobs / curve.value(jobs) if jobs else 1 / curve.slope(0)] for jobs in range(JOBS + 1)
+        ],
         "random": [],
         "gmsr-fewest": [[curves.difference(curve, jobs, 1.0), float(jobs)] for jobs in range(JOBS + 1)],
     }[name]

@@ -68,4 +68,6 @@ def _log_weights(curve: Curve, rate: float, scale: float, mean_size: float) -> N
         if ratio < 1.0 and total + np.log(ratio / (1.0 - ratio)) < peak + np.log(TAIL):
             return np.array(weights)
         if len(weights) > LONGEST:
-            raise ValueError(f"more than {LONGEST} jobs have to be reckoned with: the load is too close to the cap")
+            raise ValueError(
+                f"more than {LONGEST} jobs have to be reckoned with: the load is too close to the cap"
+            )

@@ -7,9 +7,10 @@ optimality conditions are checked here, and the residual is part of the result.
 
 import warnings
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
-import cvxpy as cp
+import cvxpy
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +25,9 @@ USED = 1e-6
 KINK = 1e-6
 """A workload counts as at a kink within this share of all workload: the solver's own accuracy."""
 FAILED_STATUS = "the solver ended with status {}"
+
+
+cp: Any = cvxpy  # its functions are typed by half
 
 
 class NoOptimum(Exception):
@@ -60,10 +64,14 @@ def solve(topology: Topology, volume: Mapping[str, float]) -> Optimum:
     columns = np.array([servers[edge.server] for edge in topology.edges])
     flow = _flows(curves, demand / total, rows, columns, total) * total
     carried = np.bincount(columns, flow, minlength=len(curves))
-    workloads = np.array([curve.inverse(min(rate, curve.cap)) for curve, rate in zip(curves, carried, strict=True)])
+    workloads = np.array(
+        [curve.inverse(min(rate, curve.cap)) for curve, rate in zip(curves, carried, strict=True)]
+    )
     prices, marginals, residual = certificate(curves, workloads, flow, demand, rows, columns)
     if not residual <= ACCEPTED_RESIDUAL:
-        raise NoOptimum(f"no certified optimum was found: the optimality conditions are missed by {residual:.1e}")
+        raise NoOptimum(
+            f"no certified optimum was found: the optimality conditions are missed by {residual:.1e}"
+        )
     flows: dict[str, dict[str, float]] = {name: {} for name in dispatchers}
     for edge, rate in zip(topology.edges, flow, strict=True):
         flows[edge.dispatcher][edge.server] = float(rate)
@@ -95,8 +103,12 @@ def certificate(
     total = float(demand.sum())
     balance = np.abs(np.bincount(rows, flow, minlength=len(demand)) - demand).max() / total
     near = KINK * (1.0 + float(workloads.sum()))
-    high = np.array([curve.slope(_to_kink(curve, n, near, -near)) for curve, n in zip(curves, workloads, strict=True)])
-    low = np.array([curve.slope(_to_kink(curve, n, near, near)) for curve, n in zip(curves, workloads, strict=True)])
+    high = np.array(
+        [curve.slope(_to_kink(curve, n, near, -near)) for curve, n in zip(curves, workloads, strict=True)]
+    )
+    low = np.array(
+        [curve.slope(_to_kink(curve, n, near, near)) for curve, n in zip(curves, workloads, strict=True)]
+    )
     marginals = _consistent(low, high, flow / total > USED, rows, columns)
     prices = np.zeros(len(demand))
     np.maximum.at(prices, rows, marginals[columns])
@@ -193,7 +205,7 @@ def _piecewise(curve: Table, carried: Any, total: float) -> tuple[Any, list[Any]
     """The largest of the lines through the pieces, turned over; above the cap there is none."""
     points = [(0.0, 0.0), *((n, rate) for n, rate in curve.describe()["points"])]
     lines = []
-    for (left, low), (right, high) in zip(points, points[1:], strict=False):
+    for (left, low), (right, high) in pairwise(points):
         if high > low:
             per_rate = (right - left) / (high - low)
             lines.append(left + per_rate * (carried * total - low))

@@ -29,7 +29,9 @@ def load_factor(topology: Topology, volume: Mapping[str, float]) -> float:
     rows = [dispatchers[edge.dispatcher] for edge in topology.edges]
     equal = coo_array((np.ones(edges), (rows, np.arange(edges))), shape=(len(dispatchers), edges + 1))
     demand = np.array([volume[name] for name in dispatchers]) / total
-    capped = [(servers[edge.server], column) for column, edge in enumerate(topology.edges) if edge.server in servers]
+    capped = [
+        (servers[edge.server], column) for column, edge in enumerate(topology.edges) if edge.server in servers
+    ]
     if not capped:
         return 0.0
     values = [*np.ones(len(capped)), *(-server.curve.cap / total for server in finite)]
@@ -49,5 +51,7 @@ def load_factor(topology: Topology, volume: Mapping[str, float]) -> float:
 def fits(topology: Topology, volume: Mapping[str, float]) -> bool:
     """Whether some routing keeps all workloads finite: caps that are reached may be met, others not."""
     load = load_factor(topology, volume)
-    reached = all(server.curve.cap_reached or not np.isfinite(server.curve.cap) for server in topology.servers)
+    reached = all(
+        server.curve.cap_reached or not np.isfinite(server.curve.cap) for server in topology.servers
+    )
     return load <= 1.0 + MARGIN if reached else load < 1.0 - MARGIN
