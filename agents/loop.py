@@ -59,7 +59,8 @@ class Loop:
             if now >= next_knock:
                 next_knock = now + KNOCK_REAL_S
                 machine.knock()
-            self._read(0.0)
+            for peer, messages in self._endpoint.receive():  # no delay before time begins
+                machine.received(peer, messages, 0.0)
             self._send(0.0)
             if machine.ready and not said:
                 said = telemetry.say_ready()

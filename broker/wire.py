@@ -6,9 +6,10 @@ one frame, and a frame that is not the encoding of its own messages is malformed
 therefore follow from its fields, and both ends count them with the same arithmetic, in ``_count``, where
 every field is checked too. A sender refuses to encode what the other end would refuse to read.
 
-Measured (2 noisy cores, µs a message in frames of 1, 4 and 32 jobs): encode 0.49, 0.25, 0.17; decode 0.78,
-0.35, 0.22, checks, canonical comparison and counts included. Columns grouped by kind decode in 0.14 at 32 and
-in 1.5 alone, and lose the order of messages. Sockets cost ten times as much, so the plain layout stays.
+Measured (2 noisy cores, µs a message in frames of 1, 4 and 32 jobs): encode 0.49, 0.25, 0.18; decode 0.81,
+0.37, 0.23, checks, canonical comparison and counts included. A prototype with columns grouped by kind, without
+the last two, decoded in 1.5, 0.39, 0.14: slower at low rates, where frames are small, and it loses the order
+of messages; so the plain layout stays.
 
 Nothing here knows what a message is for. Whoever changes a kind changes ``_count``, PROTOCOL.md and
 vectors.json, and raises VERSION.

@@ -6,19 +6,19 @@ import click
 
 from .options import AS_JSON, emit
 
-EXAMPLE = "llm-fleet"
+EXAMPLE = "llm-fleet-trace"
 POLICIES = ["gmsr", "p2c", "round-robin"]
 
 
 @click.command()
-@click.option("--duration", default=80.0, show_default=True, help="Emulated seconds of each run.")
-@click.option("--warmup", default=20.0, show_default=True, help="Emulated seconds that are not measured.")
+@click.option("--duration", type=float, help="Emulated seconds of each run [default: 86, the packaged trace].")
+@click.option("--warmup", type=float, help="Emulated seconds that are not measured [default: 11].")
 @click.option("--seed", type=int, help="Fixes arrivals, sizes and random choices.")
 @click.option("--pace", default="5", show_default=True, help="Emulated seconds per real second, or 'auto'.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to make for the runs [default: runs/…].")
 @AS_JSON
 def command(
-    duration: float, warmup: float, seed: int | None, pace: str, out: Path | None, as_json: bool
+    duration: float | None, warmup: float | None, seed: int | None, pace: str, out: Path | None, as_json: bool
 ) -> None:
     """Run a packaged fleet of LLM servers under GMSR, then under two others, and show all beside the optimum.
 

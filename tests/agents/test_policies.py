@@ -71,13 +71,16 @@ def test_the_best_is_chosen(name: str, reports: list[tuple[float, ...]], best: i
 
 def test_gmsr_tie_breaks() -> None:
     tied = [(0.5,), (0.7,), (0.7,)]
-    rule, _ = policy("gmsr", tied, servers=("x", "z", "y"))
+    rule, _ = policy("gmsr", tied, servers=("x", "z", "y"), ties="order")
     assert often(rule, 50) == {2: 50}, "order: the first id, whatever the position"
     rule, _ = policy("gmsr", tied, ties="random")
     assert 1300 < often(rule)[1] < 1700
-    rule, view = policy("gmsr", tied, ties="inflight")
-    view.inflight[:] = [0, 3, 2]
-    assert often(rule, 50) == {2: 50}
+    for options in ({}, {"ties": "inflight"}):
+        rule, view = policy("gmsr", tied, **options)
+        view.inflight[:] = [0, 3, 2]
+        assert often(rule, 50) == {2: 50}
+        view.inflight[:] = [0, 2, 2]
+        assert often(rule, 50) == {1: 50}, "then the first id"
     with pytest.raises(ValueError, match="ties=sideways is unknown; choose one of order, random, inflight"):
         policy("gmsr", tied, ties="sideways")
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ class Peer:
     def __init__(self, own_id: str, folder: Path) -> None:
         self.context = zmq.Context()
         self.socket = self.router(own_id)
+        self.heard: deque[tuple[Any, ...]] = deque()  # what came in one frame with what was waited for
         self.control = folder / "agent.ctl"
         self.telemetry = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.telemetry.bind(str(folder / "nursery"))
@@ -46,10 +48,14 @@ class Peer:
     def hear(self, kind: int) -> tuple[Any, ...]:
         """The next message of one kind; others are passed over."""
         deadline = time.monotonic() + PATIENCE_S
-        while self.socket.poll(max(0, int((deadline - time.monotonic()) * 1000))):
-            for message in wire.decode(self.socket.recv_multipart()[1]):
+        while True:
+            while self.heard:
+                message = self.heard.popleft()
                 if message[0] == kind:
                     return tuple(message)
+            if not self.socket.poll(max(0, int((deadline - time.monotonic()) * 1000))):
+                break
+            self.heard.extend(wire.decode(self.socket.recv_multipart()[1]))
         pytest.fail(f"no message of kind {wire.KIND_NAMES[kind]} came")
 
     def start(self) -> None:
