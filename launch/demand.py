@@ -41,3 +41,22 @@ def demand(topology: Topology) -> Demand:
 
         return Demand(rates, float(traces.read(Path(sizes.trace or arrivals.trace)).sizes.mean()))
     return Demand(rates, 1.0)
+
+
+def at_load(topology: Topology, load: float) -> Topology:
+    """The same topology with its demand scaled to a load factor: rates, or the speed of a trace.
+
+    Raises UserError where no capacity limits the demand, so that it has no load.
+    """
+    from gmsr.topology.generate import with_rates
+    from gmsr.topology.theory.overload import load_factor
+
+    if not 0.0 < load < float("inf"):
+        raise UserError(f"--load: {load:g} must be a number > 0")
+    now = load_factor(topology, demand(topology).volume)
+    if not now:
+        raise UserError("--load: servers without a cap can carry any demand here; set the rates instead")
+    if topology.arrivals.kind == "trace":
+        arrivals = topology.arrivals
+        return topology._replace(arrivals=arrivals._replace(speed=arrivals.speed * load / now))
+    return with_rates(topology, load / now)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import AS_JSON, FILE, emit, run_options
+from .options import AS_JSON, FILE, emit, opened, run_options
 
 
 @click.command()
@@ -19,22 +19,25 @@ from .options import AS_JSON, FILE, emit, run_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to make for the runs [default: runs/…].")
 @AS_JSON
 def command(
-    file: str, policies: str, repeats: int, out: Path | None, as_json: bool, pace: str, **chosen: Any
+    file: str,
+    policies: str,
+    repeats: int,
+    out: Path | None,
+    as_json: bool,
+    load: float | None,
+    pace: str,
+    **chosen: Any,
 ) -> None:
     """Run several policies on the same arrivals and print them side by side.
 
     The first policy is the one that the others are compared with.
     """
-    from gmsr.topology.files import load
-
     from .. import plan
     from ..compare import compare, figures, split, text
     from ..pace import resolve
     from ..show.progress import Progress
 
-    topology, warnings = load(file)
-    for warning in warnings:
-        click.echo(f"note: {warning}", err=True)
+    topology = opened(file, load)
     names = split(policies)
     options = plan.options(topology, **chosen)._replace(policy=names[0] if names else "")
     options = resolve(topology, options, pace)

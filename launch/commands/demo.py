@@ -11,7 +11,9 @@ POLICIES = ["gmsr", "p2c", "round-robin"]
 
 
 @click.command()
-@click.option("--duration", type=float, help="Emulated seconds of each run [default: 86, the packaged trace].")
+@click.option(
+    "--duration", type=float, help="Emulated seconds of each run [default: 86, the packaged trace]."
+)
 @click.option("--warmup", type=float, help="Emulated seconds that are not measured [default: 11].")
 @click.option("--seed", type=int, help="Fixes arrivals, sizes and random choices.")
 @click.option("--pace", default="5", show_default=True, help="Emulated seconds per real second, or 'auto'.")

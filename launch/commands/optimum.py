@@ -2,21 +2,18 @@
 
 import click
 
-from .options import AS_JSON, FILE, emit
+from .options import AS_JSON, FILE, emit, opened
 
 
 @click.command()
 @FILE
+@click.option("--load", type=float, help="Scale rates (or a trace's speed) to this load factor.")
 @AS_JSON
-def command(file: str, as_json: bool) -> None:
+def command(file: str, load: float | None, as_json: bool) -> None:
     """The central optimum of the topology FILE: what a planner who knew everything could reach."""
-    from gmsr.topology.files import load
     from gmsr.topology.theory.overload import fits
 
     from ..best import best, text
 
-    topology, warnings = load(file)
-    for warning in warnings:
-        click.echo(f"note: {warning}", err=True)
-    found = best(topology, fits)
+    found = best(opened(file, load), fits)
     emit(found) if as_json else click.echo(text(found))

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from gmsr.topology.graph import Topology
 
 FILE = click.argument("file", type=click.Path())
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
 _RUN: list[Callable[[Any], Any]] = [
+    click.option("--load", type=float, help="Scale rates (or a trace's speed) to this load factor."),
     click.option("--duration", type=float, help="Emulated seconds, warm-up included."),
     click.option("--warmup", type=float, help="Emulated seconds that are not measured."),
     click.option("--seed", type=int, help="Fixes arrivals, sizes and random choices."),
@@ -26,6 +30,18 @@ def run_options(command: Any) -> Any:
     for option in reversed(_RUN):
         command = option(command)
     return command
+
+
+def opened(file: str, load: float | None = None) -> "Topology":
+    """The topology of a file, at the load that was wished for; what is noteworthy goes to standard error."""
+    from gmsr.topology.files import load as load_file
+
+    from ..demand import at_load
+
+    topology, warnings = load_file(file)
+    for warning in warnings:
+        click.echo(f"note: {warning}", err=True)
+    return topology if load is None else at_load(topology, load)
 
 
 def emit(document: object) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import AS_JSON, FILE, emit, run_options
+from .options import AS_JSON, FILE, emit, opened, run_options
 
 
 @click.command()
@@ -15,19 +15,17 @@ from .options import AS_JSON, FILE, emit, run_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to make [default: runs/…].")
 @click.option("--survive", is_flag=True, help="Agents finish the run even if the launcher is killed.")
 @AS_JSON
-def command(file: str, out: Path | None, as_json: bool, pace: str, **chosen: Any) -> int | None:
+def command(
+    file: str, out: Path | None, as_json: bool, load: float | None, pace: str, **chosen: Any
+) -> int | None:
     """Run the topology FILE: one process a dispatcher, one a server, and print what was measured."""
-    from gmsr.topology.files import load
-
     from .. import plan
     from ..pace import resolve
     from ..record.text import text
     from ..run import Interrupted, run
     from ..show.progress import Progress
 
-    topology, warnings = load(file)
-    for warning in warnings:
-        click.echo(f"note: {warning}", err=True)
+    topology = opened(file, load)
     survive = chosen.pop("survive")
     options = plan.options(topology, **chosen)._replace(survive=survive)
     options = resolve(topology, options, pace)

@@ -75,8 +75,7 @@ def test_gmsr_tie_breaks() -> None:
     assert often(rule, 50) == {2: 50}, "order: the first id, whatever the position"
     rule, _ = policy("gmsr", tied, ties="random")
     assert 1300 < often(rule)[1] < 1700
-    for options in ({}, {"ties": "inflight"}):
-        rule, view = policy("gmsr", tied, **options)
+    for rule, view in (policy("gmsr", tied), policy("gmsr", tied, ties="inflight")):
         view.inflight[:] = [0, 3, 2]
         assert often(rule, 50) == {2: 50}
         view.inflight[:] = [0, 2, 2]
