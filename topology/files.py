@@ -86,7 +86,7 @@ def _parse(path: Path) -> object:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8 text") from error
     try:
-        return json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_Loader)
+        return json.loads(text) if path.suffix == ".json" else _yaml(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {error.lineno}: {error.msg}; mend the JSON there") from error
     except yaml.YAMLError as error:
@@ -98,16 +98,19 @@ def _parse(path: Path) -> object:
         raise UserError(f"{path}: nested too deeply; a topology file needs four levels") from error
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Safe YAML without anchors (a few lines of them can expand without bound) and without double keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()
-            raise yaml.constructor.ConstructorError(
-                None, None, "aliases (*name) are not read; write the value out", event.start_mark
+def _yaml(text: str) -> object:
+    """Safe YAML without aliases: a few lines of them can expand without bound."""
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(
+                problem=f"aliases (*{event.anchor}) are not read, write the value out",
+                problem_mark=cast("yaml.Mark", event.start_mark),
             )
-        return super().compose_node(parent, index)
+    return yaml.load(text, Loader=_Loader)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe YAML without double keys, of which the last would win in silence."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()

@@ -207,8 +207,10 @@ class _Converter:
             field = what.split("`")[1]
             what, mend = f"field '{field}' is missing", "add it"
         else:
-            shown = "" if value is None or isinstance(value, (dict, list)) else f", got {value!r}"
-            what, mend = what.replace("`", "") + shown, "mend the value"
+            shown = (
+                f", got a {type(value).__name__}" if isinstance(value, (dict, list)) else f", got {value!r}"
+            )
+            what, mend = what.replace("`", "").partition(", got ")[0] + shown, "mend the value"
         return f"{self._name(place)}: {what}; {mend}"
 
     @staticmethod

@@ -30,17 +30,24 @@ def random_degree(dispatchers: int, servers: int, degree: int, random: Random) -
 
 
 def k_nearest(dispatchers: int, servers: int, degree: int, random: Random) -> list[Pair]:
-    """Zones on a ring: each dispatcher reaches the ``degree`` servers nearest to it on the circle."""
+    """Zones on a ring: each dispatcher reaches the ``degree`` servers nearest to it, and every server somebody."""
 
     def distance(i: int, j: int) -> float:
         apart = abs(i / dispatchers - j / servers)
         return min(apart, 1.0 - apart)
 
-    return [
+    pairs = {
         (i, j)
         for i in range(dispatchers)
-        for j in sorted(sorted(range(servers), key=lambda j: (distance(i, j), j))[:degree])
-    ]
+        for j in sorted(range(servers), key=lambda j: (distance(i, j), j))[:degree]
+    }
+    reached = {j for _, j in pairs}
+    pairs.update(
+        (min(range(dispatchers), key=lambda i: (distance(i, j), i)), j)
+        for j in range(servers)
+        if j not in reached
+    )
+    return sorted(pairs)
 
 
 def star(dispatchers: int, servers: int, degree: int, random: Random) -> list[Pair]:

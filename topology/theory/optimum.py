@@ -113,7 +113,9 @@ def certificate(
     prices = np.zeros(len(demand))
     np.maximum.at(prices, rows, marginals[columns])
     used = flow / total > USED
-    missed = (prices[rows] - marginals[columns])[used] / prices[rows][used]
+    short = (prices[rows] - marginals[columns])[used]
+    # A price of 0 (all caps met exactly) cannot be missed: no marginal is smaller.
+    missed = np.divide(short, prices[rows][used], out=np.zeros_like(short), where=short > 0.0)
     return prices, marginals, float(max(balance, missed.max(initial=0.0)))
 
 
