@@ -1,5 +1,6 @@
 """Curves: the properties that the model needs, for every kind (MODEL section 3)."""
 
+from itertools import pairwise
 from math import inf, isclose
 
 import pytest
@@ -130,7 +131,7 @@ def test_repair_is_the_least_concave_majorant(measured: list[tuple[float, float]
     for n, rate in measured:
         assert curve.value(n) >= rate * (1 - 1e-9)
     slopes = [curve.slope(n) for n, _ in [(0.0, 0.0), *hull]]
-    assert all(after <= before + 1e-9 for before, after in zip(slopes, slopes[1:], strict=False))
+    assert all(after <= before + 1e-9 for before, after in pairwise(slopes))
     # Least: every corner of it is a measured point, so that nothing smaller is concave and above them.
     assert set(hull) <= set(measured)
     told = {repair.workload for repair in lifted}

@@ -1,5 +1,6 @@
 """Families of graphs, imports, and the checks that every topology goes through."""
 
+import json
 from pathlib import Path
 
 import networkx as nx
@@ -113,15 +114,13 @@ def test_advice() -> None:
 def test_imports_agree(tmp_path: Path) -> None:
     edges = [("a", "x"), ("a", "y"), ("b", "y")]
     (tmp_path / "g.txt").write_text("# who, whom\na x\na,y\nb\ty\n")
-    made = nx.Graph()
+    made: nx.Graph[str] = nx.Graph()
     for name in "ab":
         made.add_node(name, side="dispatcher")
     for name in "xy":
         made.add_node(name, side="server")
     made.add_edges_from(edges)
     nx.write_graphml(made, tmp_path / "g.graphml")
-    import json
-
     (tmp_path / "g.json").write_text(json.dumps(nx.node_link_data(made, edges="links")))
     for name in ("g.txt", "g.graphml", "g.json"):
         dispatchers, servers, found = importers.read(tmp_path / name)

@@ -95,10 +95,10 @@ def test_the_conditions_of_optimality_hold(
         for server, rate in flow.items():
             assert rate >= 0.0
             carried[server] += rate
-    for server in made.servers:
-        assert carried[server.id] <= server.curve.value(found.workloads[server.id]) + 1e-6 * total
+    for each in made.servers:
+        assert carried[each.id] <= each.curve.value(found.workloads[each.id]) + 1e-6 * total
     # No direction improves: shifting a little flow between any two servers of a dispatcher costs workload.
-    for dispatcher, flow in found.flows.items():
+    for flow in found.flows.values():
         for giver in flow:
             shift = min(flow[giver], 1e-4 * total)
             for taker in flow:
