@@ -82,14 +82,15 @@ def check(file: str, as_json: bool) -> None:
 
 @command.command()
 @FILE
-def show(file: str) -> None:
-    """Show a topology as tables."""
+@AS_JSON
+def show(file: str, as_json: bool) -> None:
+    """Show a topology as tables, or resolved (tables read, library curves written out) as JSON."""
     from gmsr.topology.files import load
 
     from ..inspect_topology import describe
 
     topology, warnings = load(file)
-    click.echo(describe(topology, warnings))
+    emit(topology.to_dict()) if as_json else click.echo(describe(topology, warnings))
 
 
 @command.command()
