@@ -57,8 +57,8 @@ def text(found: Mapping[str, Any]) -> str:
     ]
     return "\n".join(
         [
-            f"mean latency {seconds(found['latency'])}, workload {number(found['workload'], 7)}; optimality "
-            f"conditions hold to {found['residual']:.1e}",
+            f"mean latency {seconds(found['latency'])}, workload {number(found['workload'], 7)}, certified to be "
+            f"the least to a share of {found['residual']:.1e}",
             "",
             *table(["server", "workload", "throughput/s", "marginal"], servers),
             "",

@@ -1,5 +1,6 @@
 """The ``gmsr`` command: finds a command's module when it is called, and turns failures into exit codes."""
 
+import signal
 import sys
 from importlib import import_module
 from typing import Any, NoReturn
@@ -51,6 +52,7 @@ def gmsr() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 the run failed, 2 the input is wrong, 130 after Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to end is answered as Ctrl-C is
     try:
         result: Any = gmsr.main(arguments, prog_name="gmsr", standalone_mode=False)
         code = result if isinstance(result, int) else DONE

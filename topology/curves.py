@@ -32,15 +32,28 @@ class Curve(Protocol):
         """Plain data that ``make`` takes back."""
 
 
-class Hyperbolic:
-    """aN/(b+N): batch decoding with step time α + βN has a = 1/β and b = α/β."""
+class _TwoParameters:
+    """What curves of a size a and a scale b share."""
 
-    kind = "hyperbolic"
+    kind: str
     cap_reached = False
     kinks: tuple[float, ...] = ()
 
     def __init__(self, a: float, b: float) -> None:
         self.a, self.b = a, b
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"kind": self.kind, "a": self.a, "b": self.b}
+
+
+class Hyperbolic(_TwoParameters):
+    """aN/(b+N): batch decoding with step time α + βN has a = 1/β and b = α/β."""
+
+    kind = "hyperbolic"
+
+    def __init__(self, a: float, b: float) -> None:
+        super().__init__(a, b)
         self.cap = a
 
     def value(self, workload: float) -> float:
@@ -56,20 +69,14 @@ class Hyperbolic:
         """br/(a−r)."""
         return self.b * rate / (self.a - rate) if rate < self.a else inf
 
-    def describe(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"kind": self.kind, "a": self.a, "b": self.b}
 
-
-class Exponential:
+class Exponential(_TwoParameters):
     """a(1 − e^(−N/b))."""
 
     kind = "exponential"
-    cap_reached = False
-    kinks: tuple[float, ...] = ()
 
     def __init__(self, a: float, b: float) -> None:
-        self.a, self.b = a, b
+        super().__init__(a, b)
         self.cap = a
 
     def value(self, workload: float) -> float:
@@ -83,10 +90,6 @@ class Exponential:
     def inverse(self, rate: float) -> float:
         """−b·ln(1−r/a)."""
         return -self.b * log1p(-rate / self.a) if rate < self.a else inf
-
-    def describe(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"kind": self.kind, "a": self.a, "b": self.b}
 
 
 class Multicore:
@@ -145,16 +148,11 @@ class Power:
         return {"kind": self.kind, "a": self.a, "p": self.p}
 
 
-class Logarithmic:
+class Logarithmic(_TwoParameters):
     """a·ln(1+N/b)."""
 
     kind = "logarithmic"
     cap = inf
-    cap_reached = False
-    kinks: tuple[float, ...] = ()
-
-    def __init__(self, a: float, b: float) -> None:
-        self.a, self.b = a, b
 
     def value(self, workload: float) -> float:
         """a·ln(1+N/b)."""
@@ -167,10 +165,6 @@ class Logarithmic:
     def inverse(self, rate: float) -> float:
         """b(e^(r/a)−1), inf where that overflows."""
         return self.b * expm1(rate / self.a) if rate / self.a < log(1e300) else inf
-
-    def describe(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"kind": self.kind, "a": self.a, "b": self.b}
 
 
 class Table:
