@@ -6,7 +6,7 @@ optimality conditions are checked here, and the residual is part of the result.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 from ..curves import Curve, Exponential, Hyperbolic, Logarithmic, Multicore, Power, Table
 from ..graph import Topology
 from .overload import fits
+from .polish import polish
 
-ACCEPTED_RESIDUAL = 1e-4
+GOOD_RESIDUAL = 1e-7
+"""No better answer is looked for."""
+ACCEPTED_RESIDUAL = 1e-5
 """Beyond it a solution is not one."""
 USED = 1e-6
 """A flow counts as used above this share of all demand."""
 KINK = 1e-6
 """A workload counts as at a kink within this share of all workload: the solver's own accuracy."""
-FAILED_STATUS = "the solver ended with status {}"
+TOLERANCES = (1e-9, 1e-11, 1e-8, 1e-7)
 
 
 cp: Any = cvxpy  # its functions are typed by half
@@ -62,12 +65,19 @@ def solve(topology: Topology, volume: Mapping[str, float]) -> Optimum:
     demand = np.array([volume[name] for name in dispatchers])
     rows = np.array([dispatchers.index(edge.dispatcher) for edge in topology.edges])
     columns = np.array([servers[edge.server] for edge in topology.edges])
-    flow = _flows(curves, demand / total, rows, columns, total) * total
-    carried = np.bincount(columns, flow, minlength=len(curves))
-    workloads = np.array(
-        [curve.inverse(min(rate, curve.cap)) for curve, rate in zip(curves, carried, strict=True)]
-    )
-    prices, marginals, residual = certificate(curves, workloads, flow, demand, rows, columns)
+    best: _Candidate | None = None
+    for shares in _flows(curves, demand / total, rows, columns, total):
+        found = _certified(curves, shares * total, demand, rows, columns)
+        if best is None or found.residual < best.residual:
+            best = found
+        if best.residual <= GOOD_RESIDUAL:
+            break
+    if best is None:
+        raise NoOptimum("the conic solver failed at every tolerance")
+    if best.residual > GOOD_RESIDUAL:
+        better = _certified(curves, polish(curves, best.flow, rows, columns), demand, rows, columns)
+        best = min(best, better, key=lambda each: each.residual)
+    flow, carried, workloads, prices, marginals, residual = best
     if not residual <= ACCEPTED_RESIDUAL:
         raise NoOptimum(
             f"no certified optimum was found: the workload may exceed it by a share of {residual:.1e}"
@@ -84,6 +94,34 @@ def solve(topology: Topology, volume: Mapping[str, float]) -> Optimum:
         dict(zip(dispatchers, map(float, prices), strict=True)),
         residual,
     )
+
+
+class _Candidate(NamedTuple):
+    """One answer of the solver, with its certificate."""
+
+    flow: NDArray[np.float64]
+    carried: NDArray[np.float64]
+    workloads: NDArray[np.float64]
+    prices: NDArray[np.float64]
+    marginals: NDArray[np.float64]
+    residual: float
+
+
+def _certified(
+    curves: list[Curve],
+    flow: NDArray[np.float64],
+    demand: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+) -> _Candidate:
+    carried = np.bincount(columns, flow, minlength=len(curves)).astype(np.float64)
+    workloads = np.array(
+        [curve.inverse(min(rate, curve.cap)) for curve, rate in zip(curves, carried, strict=True)]
+    )
+    if not np.isfinite(workloads).all():  # a cap that is never reached was overrun by rounding
+        nothing = np.zeros(len(curves))
+        return _Candidate(flow, carried, workloads, np.zeros(len(demand)), nothing, float("inf"))
+    return _Candidate(flow, carried, workloads, *certificate(curves, workloads, flow, demand, rows, columns))
 
 
 def certificate(
@@ -159,8 +197,11 @@ def _flows(
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     total: float,
-) -> NDArray[np.float64]:
-    """Flows in units of the total demand, edge by edge."""
+) -> Iterator[NDArray[np.float64]]:
+    """Flows in units of the total demand, edge by edge, at one tolerance after the other.
+
+    An interior-point solver that is asked for too much may end with less than it had: who asked keeps the best.
+    """
     edges = len(rows)
     flow = cp.Variable(edges, nonneg=True)
     leave = np.zeros((len(demand), edges))
@@ -175,17 +216,19 @@ def _flows(
         workloads.append(workload)
         constraints += more
     problem = cp.Problem(cp.Minimize(cp.sum(cp.hstack(workloads))), constraints)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "may be inaccurate": the certificate decides
+    for tolerance in TOLERANCES:
         try:
-            problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
-        except cp.SolverError as error:
-            raise NoOptimum(FAILED_STATUS.format(error)) from error
-    if flow.value is None:
-        raise NoOptimum(FAILED_STATUS.format(problem.status))
-    found: NDArray[np.float64] = np.maximum(flow.value, 0.0)
-    short = np.bincount(rows, found, minlength=len(demand))
-    return found * np.where(short > 0.0, demand / np.maximum(short, 1e-300), 0.0)[rows]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # "may be inaccurate": the certificate decides
+                problem.solve(
+                    solver=cp.CLARABEL, tol_gap_abs=tolerance, tol_gap_rel=tolerance, tol_feas=tolerance
+                )
+        except cp.SolverError:
+            continue
+        if flow.value is not None:
+            found: NDArray[np.float64] = np.maximum(flow.value, 0.0)
+            sent = np.bincount(rows, found, minlength=len(demand))
+            yield found * np.where(sent > 0.0, demand / np.maximum(sent, 1e-300), 0.0)[rows]
 
 
 def _inverse(curve: Curve, carried: Any, total: float) -> tuple[Any, list[Any]]:
