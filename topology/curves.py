@@ -58,7 +58,7 @@ class Hyperbolic(_TwoParameters):
 
     def value(self, workload: float) -> float:
         """aN/(b+N)."""
-        return self.a * workload / (self.b + workload)
+        return self.a * (workload / (self.b + workload))  # in this order nothing overflows
 
     def slope(self, workload: float) -> float:
         """ab/(b+N)²."""
@@ -112,8 +112,10 @@ class Multicore:
         return self.m if workload < self.k else 0.0
 
     def inverse(self, rate: float) -> float:
-        """r/m."""
-        return min(rate / self.m, self.k) if rate <= self.cap else inf
+        """r/m, and exactly k at the cap."""
+        if rate >= self.cap:
+            return float(self.k) if rate == self.cap else inf
+        return min(rate / self.m, self.k)
 
     def describe(self) -> dict[str, Any]:
         """Plain data."""
@@ -136,12 +138,18 @@ class Power:
         return self.a * float(workload**self.p)
 
     def slope(self, workload: float) -> float:
-        """apN^(p−1), inf at 0."""
-        return self.a * self.p * workload ** (self.p - 1.0) if workload > 0.0 else inf
+        """apN^(p−1), inf at 0, and where that overflows."""
+        try:
+            return self.a * self.p * float(workload ** (self.p - 1.0)) if workload > 0.0 else inf
+        except OverflowError:
+            return inf
 
     def inverse(self, rate: float) -> float:
-        """(r/a)^(1/p)."""
-        return float((rate / self.a) ** (1.0 / self.p))
+        """(r/a)^(1/p), inf where that overflows."""
+        try:
+            return float((rate / self.a) ** (1.0 / self.p))
+        except OverflowError:
+            return inf
 
     def describe(self) -> dict[str, Any]:
         """Plain data."""
@@ -200,12 +208,12 @@ class Table:
         return self._slopes[bisect_right(self._n, workload) - 1]
 
     def inverse(self, rate: float) -> float:
-        """Interpolated; at the cap the first N that reaches it."""
+        """Interpolated; exactly the point's N at a point, at the cap the first that reaches it."""
         if rate > self.cap:
             return inf
         at = bisect_left(self._rates, rate)
-        if at == 0:
-            return 0.0
+        if self._rates[at] == rate:
+            return self._n[at]
         return self._n[at - 1] + (rate - self._rates[at - 1]) / self._slopes[at - 1]
 
     def describe(self) -> dict[str, Any]:

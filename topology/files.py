@@ -14,17 +14,16 @@ from msgspec import UnsetType
 from . import curves, measured, table
 from .check import problems
 from .errors import UserError
+from .explain import Refused, convert
 from .format import (
     ArrivalsEntry,
     LlmSpec,
-    Refused,
     ServerEntry,
     SizesEntry,
     TableSpec,
     TopologyFile,
     TraceSizes,
     Window,
-    convert,
 )
 from .graph import Arrivals, Dispatcher, Edge, RunDefaults, Server, Sizes, Topology
 from .reading import read_plain, read_text
@@ -121,14 +120,16 @@ def read_points(path: Path) -> list[tuple[float, float]]:
             numbers = _numbers(row)
             if lines.line_num == 1:
                 if numbers:
-                    raise UserError(f"{path}: line 1 holds numbers; write a header there, as concurrency,rate")
+                    raise UserError(
+                        f"{path}: line 1 holds numbers; write a header there, as concurrency,rate"
+                    )
             elif numbers:
                 points.append(numbers)
             elif row:
                 shown = ",".join(row)[:60]
                 raise UserError(f"{path}: line {lines.line_num}: {shown!r} is not two numbers; write N,rate")
     except csv.Error as error:
-        raise UserError(f"{path}: line {lines.line_num + 1}: {error}; save it as CSV text") from error
+        raise UserError(f"{path}: line {lines.line_num}: {error}; save it as CSV text") from error
     return points
 
 
@@ -153,7 +154,9 @@ def _arrivals(entry: str | ArrivalsEntry, path: Path) -> Arrivals:
     if isinstance(entry, str):
         return Arrivals(entry)
     where = f"{path}: workload.arrivals"
-    given = {name: value for name, value in msgspec.structs.asdict(entry).items() if value is not msgspec.UNSET}
+    given = {
+        name: value for name, value in msgspec.structs.asdict(entry).items() if value is not msgspec.UNSET
+    }
     if not {"kind", "trace"} & given.keys():
         raise UserError(f"{where}: neither kind nor trace; add one of them")
     kind = given.pop("kind", "trace")
@@ -171,7 +174,9 @@ def _arrivals(entry: str | ArrivalsEntry, path: Path) -> Arrivals:
 def _sizes(entry: str | SizesEntry, path: Path) -> Sizes:
     if isinstance(entry, str):
         return Sizes(entry)
-    given = {name: value for name, value in msgspec.structs.asdict(entry).items() if value is not msgspec.UNSET}
+    given = {
+        name: value for name, value in msgspec.structs.asdict(entry).items() if value is not msgspec.UNSET
+    }
     if isinstance(entry, TraceSizes) and "trace" in given:
         given["trace"] = _beside(path, given["trace"])
     return Sizes(entry.kind, **given)

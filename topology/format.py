@@ -1,14 +1,12 @@
 """The topology file's format, as types: they check a file, and its JSON Schema is generated from them.
 
-``convert`` turns parsed content into these types, or says in plain words what is wrong where.
+``explain`` turns parsed content into these types, or says in plain words what is wrong where.
 """
 
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
-
-from . import curves
 
 Id = Annotated[
     # Python's $ would let a last newline through.
@@ -191,5 +189,3 @@ def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the topology file."""
     made = msgspec.json.schema(TopologyFile)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "gmsr topology", **made}
-
-

@@ -1,8 +1,9 @@
 """Bipartite graphs from elsewhere, read by NetworkX: edge lists, GraphML, JSON node-link.
 
 A graph brings nodes and edges; rates and curves are given to it as to a generated one. Which side a node is
-on is told by a node attribute ``side`` (or NetworkX's own ``bipartite``: 0, 1), or by the order in each line of
-an edge list: dispatcher first.
+on is told by a node attribute ``side`` (or NetworkX's own ``bipartite``: 0, 1), by the direction of edges where no
+node has one, or by the order in each line of an edge list: dispatcher first. An undirected graph without the
+attribute is refused: its two sides could be told, but not which of them routes.
 """
 
 import json
@@ -13,10 +14,10 @@ from typing import Any
 import networkx as nx
 
 from .errors import UserError
+from .reading import read_text
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 SIDES = {"dispatcher": 0, "d": 0, "0": 0, "server": 1, "s": 1, "1": 1}
-MAX_BYTES = 64 << 20
 
 
 def read(path: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
@@ -24,30 +25,28 @@ def read(path: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
 
     Raises UserError with file, place and mend.
     """
+    text = read_text(path, "graph")
+    form = path.suffix.lower()
+    if form not in (".graphml", ".json"):
+        return _listed(path, text)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB; cut it")
-        if path.suffix == ".graphml":
-            graph = nx.read_graphml(path)
-        elif path.suffix == ".json":
-            graph = nx.node_link_graph(json.loads(path.read_text(encoding="utf-8")), edges="links")
-        else:
-            return _listed(path)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; name a readable graph") from error
-    except UserError:
-        raise
+        graph = nx.parse_graphml(text) if form == ".graphml" else _linked(json.loads(text))
     except Exception as error:  # NetworkX and its parsers raise many kinds
-        raise UserError(
-            f"{path}: {type(error).__name__}: {error}; give GraphML, node-link JSON or edges"
-        ) from error
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"{path}: {what}; give GraphML, node-link JSON or edges") from error
     return _sided(path, graph)
 
 
-def _listed(path: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
+def _linked(content: Any) -> Any:
+    """Node-link JSON, with its edges under ``edges`` (NetworkX from 3.6 on) or ``links`` (before)."""
+    edges = "edges" if "edges" in content else "links"
+    return nx.node_link_graph(content, edges=edges)
+
+
+def _listed(path: Path, text: str) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     """Lines "dispatcher server", separated by blanks, tabs or a comma; # starts a comment."""
     edges = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         words = line.partition("#")[0].replace(",", " ").split()
         if not words:
             continue
@@ -63,14 +62,7 @@ def _listed(path: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
 
 
 def _sided(path: Path, graph: Any) -> tuple[list[str], list[str], list[tuple[str, str]]]:
-    sides: dict[str, int] = {}
-    for node, attributes in graph.nodes(data=True):
-        said = str(attributes.get("side", attributes.get("bipartite", ""))).lower()
-        if said not in SIDES:
-            raise UserError(
-                f"{path}: node {node}: no attribute side (dispatcher or server), nor bipartite (0 or 1); add it"
-            )
-        sides[str(node)] = SIDES[said]
+    sides = _sides(path, graph)
     edges = []
     for left, right in graph.edges():
         pair = (str(left), str(right))
@@ -79,6 +71,38 @@ def _sided(path: Path, graph: Any) -> tuple[list[str], list[str], list[tuple[str
         edges.append(pair if sides[pair[0]] == 0 else (pair[1], pair[0]))
     groups = [[name for name, side in sides.items() if side == which] for which in (0, 1)]
     return _checked(path, groups[0], groups[1], edges)
+
+
+def _sides(path: Path, graph: Any) -> dict[str, int]:
+    """0 for dispatchers, 1 for servers."""
+    said = {node: data.get("side", data.get("bipartite")) for node, data in graph.nodes(data=True)}
+    if graph.is_directed() and all(side is None for side in said.values()):
+        return _directed(path, graph)
+    sides: dict[str, int] = {}
+    for node, side in said.items():
+        if side is None:
+            mend = (
+                "add it" if graph.is_directed() else "add it, or direct the edges from dispatcher to server"
+            )
+            raise UserError(
+                f"{path}: node {node}: no attribute side (dispatcher or server), nor bipartite (0 or 1); {mend}"
+            )
+        if str(side).lower() not in SIDES:
+            raise UserError(f"{path}: node {node}: side {side!r} is none; write dispatcher or server")
+        sides[str(node)] = SIDES[str(side).lower()]
+    return sides
+
+
+def _directed(path: Path, graph: Any) -> dict[str, int]:
+    """Sides by direction: what has outgoing edges is a dispatcher, what has incoming ones a server."""
+    sides = {}
+    for node in graph.nodes():
+        leaves, arrives = graph.out_degree(node) > 0, graph.in_degree(node) > 0
+        if leaves == arrives:
+            what = "edges both leave and reach it" if leaves else "it has no edge"
+            raise UserError(f"{path}: node {node}: {what}, so its side is not told; add an attribute side")
+        sides[str(node)] = 0 if leaves else 1
+    return sides
 
 
 def _checked(

@@ -28,7 +28,9 @@ def read_text(path: Path, what: str) -> str:
                 content = file.read(MAX_FILE_BYTES + 1)
             size = len(content)
         if size > MAX_FILE_BYTES:
-            raise UserError(f"{path}: {size / 1e6:,.0f} MB is no {what}; the limit is {MAX_FILE_BYTES >> 20} MiB")
+            raise UserError(
+                f"{path}: {size / 1e6:,.0f} MB is no {what}; the limit is {MAX_FILE_BYTES >> 20} MiB"
+            )
         return content.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; name a readable {what}") from error

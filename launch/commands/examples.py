@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ..packaged import copy, read, titles
+from .options import AS_JSON, emit
 
 
 @click.group(invoke_without_command=True)
@@ -16,8 +17,12 @@ def command(context: click.Context) -> None:
 
 
 @command.command("list")
-def list_() -> None:
-    """One line an example."""
+@AS_JSON
+def list_(as_json: bool) -> None:
+    """One line an example: its name, and what it shows."""
+    if as_json:
+        emit(titles())
+        return
     for name, title in titles().items():
         click.echo(f"{name:16} {title}")
 

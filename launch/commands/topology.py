@@ -62,12 +62,18 @@ def new(
 @AS_JSON
 def check(file: str, as_json: bool) -> None:
     """Check a topology file: what is wrong with it, what is noteworthy, what load it asks for."""
+    from gmsr.topology.errors import UserError
     from gmsr.topology.files import load
 
     from ..inspect_topology import facts
 
-    topology, warnings = load(file)
-    found = facts(topology, warnings)
+    try:
+        topology, warnings = load(file)
+        found = facts(topology, warnings)
+    except UserError as error:
+        if as_json:
+            emit({"valid": False, "problem": str(error)})
+        raise
     if as_json:
         emit(found)
         return

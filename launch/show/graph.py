@@ -10,6 +10,8 @@ from gmsr.topology.graph import Topology
 
 FORMATS = (".svg", ".png")
 INCHES_A_NODE = 0.22
+INCHES_MAX = 400.0
+"""Matplotlib draws at most 65,536 pixels: beyond 1,800 nodes a side they move closer."""
 DISPATCHER_COLOUR = "#0072b2"  # Okabe and Ito's palette, for all kinds of colour vision
 KIND_COLOURS = {
     "hyperbolic": "#009e73",
@@ -26,7 +28,7 @@ def draw(topology: Topology, out: Path, volume: Mapping[str, float]) -> None:
 
     Raises UserError if the file exists, or its ending is neither.
     """
-    if out.suffix not in FORMATS:
+    if out.suffix.lower() not in FORMATS:
         raise UserError(f"--out: {out} ends in neither {' nor '.join(FORMATS)}; name it so")
     if out.exists():
         raise UserError(f"--out: {out} exists; name a file that does not, nothing is overwritten")
@@ -40,14 +42,15 @@ def draw(topology: Topology, out: Path, volume: Mapping[str, float]) -> None:
     right = {server.id: index for index, server in enumerate(topology.servers)}
     pairs = [(left[edge.dispatcher], right[edge.server]) for edge in topology.edges]
     orders = crossings_reduced(len(left), len(right), pairs)
-    height = max(3.0, INCHES_A_NODE * max(len(left), len(right)) + 1.0)
+    height = min(INCHES_MAX, max(3.0, INCHES_A_NODE * max(len(left), len(right)) + 1.5))
     figure, axes = plt.subplots(figsize=(9.0, height), layout="constrained")
     at_left = {index: _height(place, len(left)) for place, index in enumerate(orders[0])}
     at_right = {index: _height(place, len(right)) for place, index in enumerate(orders[1])}
     fade = min(0.9, max(0.4, 25.0 / len(pairs)))
     lines = [[(0.0, at_left[i]), (1.0, at_right[j])] for i, j in pairs]
-    hues = mpl.colormaps["tab20"]  # an edge has its dispatcher's hue, so that the eye can follow it
-    colours = [hues(orders[0].index(i) % 20) for i, _ in pairs]
+    hues = mpl.colormaps["tab10"]  # an edge has its dispatcher's hue, so that the eye can follow it
+    place = {index: place for place, index in enumerate(orders[0])}
+    colours = [hues(place[i] % 10) for i, _ in pairs]
     axes.add_collection(LineCollection(lines, colors=colours, alpha=fade, linewidths=1.0, zorder=1))
     _dispatchers(axes, topology, at_left, volume)
     _servers(axes, topology, at_right)
@@ -58,8 +61,12 @@ def draw(topology: Topology, out: Path, volume: Mapping[str, float]) -> None:
     axes.set_title(
         f"{topology.name}: {len(left)} dispatchers, {len(right)} servers, {len(pairs)} edges", fontsize=11
     )
-    figure.savefig(out, dpi=150)
-    plt.close(figure)
+    try:
+        figure.savefig(out, dpi=150)
+    except OSError as error:
+        raise UserError(f"--out: {out}: {error.strerror}; name a file that can be written") from error
+    finally:
+        plt.close(figure)
 
 
 def _height(place: int, count: int) -> float:
@@ -102,4 +109,4 @@ def _servers(axes: Any, topology: Topology, at: Mapping[int, float]) -> None:
         axes.annotate(
             text, (1.0, at[index]), (9, 0), textcoords="offset points", ha="left", va="center", fontsize=8
         )
-    axes.legend(title="curve", loc="upper right", fontsize=8, title_fontsize=8, frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(shown), fontsize=8, frameon=False)

@@ -1,7 +1,7 @@
 """Curves: the properties that the model needs, for every kind (MODEL section 3)."""
 
 from itertools import pairwise
-from math import inf, isclose
+from math import inf, isclose, log
 
 import pytest
 from hypothesis import given
@@ -73,6 +73,37 @@ def test_the_cap_is_reached_or_never(curve: Curve) -> None:
     elif curve.cap < inf:
         assert curve.inverse(curve.cap) == inf
     assert curve.inverse(curve.cap * 1.01 if curve.cap < inf else 0.0) in (inf, 0.0)
+
+
+@given(any_curve)
+def test_the_least_workload_at_the_cap_is_exact(curve: Curve) -> None:
+    """A rounding below it the slope would still be that of the last piece."""
+    if curve.cap_reached:
+        assert curve.inverse(curve.cap) == curve.kinks[-1]
+        assert curve.slope(curve.inverse(curve.cap)) == 0.0
+
+
+@given(any_curve, st.floats(0.0, 1.7e308), st.floats(0.0, 1.7e308))
+def test_no_figure_is_out_of_range(curve: Curve, at: float, rate: float) -> None:
+    assert 0.0 <= curve.value(at) <= curve.cap
+    assert curve.slope(at) >= 0.0
+    assert curve.inverse(rate) >= 0.0
+    assert curve.inverse(0.0) == 0.0
+
+
+@pytest.mark.parametrize("short", [1e-6, 1e-12, 1e-15])
+def test_the_inverse_holds_close_to_a_cap_that_is_never_reached(short: float) -> None:
+    rate = 1.0 - short
+    left = 1.0 - rate  # as it is after rounding
+    assert curves.Exponential(1.0, 2.0).inverse(rate) == pytest.approx(-2.0 * log(left), rel=1e-12)
+    assert curves.Hyperbolic(1.0, 2.0).inverse(rate) == pytest.approx(2.0 * rate / left, rel=1e-12)
+
+
+@pytest.mark.parametrize("at", [1e-300, 1e-18])
+def test_small_workloads_keep_their_digits(at: float) -> None:
+    for curve in (curves.Exponential(3.0, 1.5), curves.Logarithmic(2.0, 1.0), curves.Hyperbolic(4.0, 2.0)):
+        assert curve.value(at) == pytest.approx(2.0 * at, rel=1e-12)
+        assert curve.inverse(2.0 * at) == pytest.approx(at, rel=1e-12)
 
 
 @given(any_curve)

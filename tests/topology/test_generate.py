@@ -127,6 +127,17 @@ def test_imports_agree(tmp_path: Path) -> None:
         assert (dispatchers, servers, sorted(found)) == (["a", "b"], ["x", "y"], edges)
 
 
+def test_the_direction_of_edges_tells_the_sides(tmp_path: Path) -> None:
+    made: nx.DiGraph[str] = nx.DiGraph([("x", "b"), ("a", "b"), ("a", "c")])
+    nx.write_graphml(made, tmp_path / "g.graphml")
+    for edges in ("links", "edges"):  # what NetworkX called them before and from 3.6 on
+        (tmp_path / "g.json").write_text(json.dumps(nx.node_link_data(made, edges=edges)))
+        for name in ("g.graphml", "g.json"):
+            dispatchers, servers, found = importers.read(tmp_path / name)
+            assert (sorted(dispatchers), sorted(servers)) == (["a", "x"], ["b", "c"])
+            assert sorted(found) == [("a", "b"), ("a", "c"), ("x", "b")]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -136,7 +147,17 @@ def test_imports_agree(tmp_path: Path) -> None:
         ("g.txt", "a ä\n", "'ä' is no id"),
         ("g.json", "{", "JSONDecodeError"),
         ("g.json", '{"nodes": [{"id": "a"}], "links": []}', "node a: no attribute side"),
+        ("g.json", '{"nodes": [{"id": "a", "side": "left"}], "links": []}', "node a: side 'left' is none"),
+        ("g.json", '{"directed": true, "nodes": [{"id": "a"}], "links": []}', "node a: it has no edge"),
+        (
+            "g.json",
+            '{"directed": true, "nodes": [{"id": "a"}, {"id": "b"}, {"id": "c"}],'
+            ' "links": [{"source": "a", "target": "b"}, {"source": "b", "target": "c"}]}',
+            "node b: edges both leave and reach it",
+        ),
+        ("g.json", "[1]", "give GraphML"),
         ("g.graphml", "<x/>", "give GraphML"),
+        ("g.graphml", "<x", "give GraphML"),
         (
             "g.json",
             '{"nodes": [{"id": "a", "side": "server"}, {"id": "b", "side": "server"}],'
