@@ -4,11 +4,12 @@
 """
 
 import csv
-import io
+import json
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
+import yaml
 from msgspec import UnsetType
 
 from . import curves, measured, table
@@ -22,12 +23,12 @@ from .format import (
     SizesEntry,
     TableSpec,
     TopologyFile,
-    TraceSizes,
     Window,
     convert,
-)
+)  # fmt: skip
 from .graph import Arrivals, Dispatcher, Edge, RunDefaults, Server, Sizes, Topology
-from .reading import read_plain, read_text
+
+MAX_FILE_BYTES = 64 << 20
 
 
 class Loaded(NamedTuple):
@@ -40,7 +41,7 @@ class Loaded(NamedTuple):
 def load(path: str | Path) -> Loaded:
     """Read a topology file. Raises UserError with one line on whatever is wrong with it."""
     path = Path(path)
-    return resolve(read_plain(path), path)
+    return resolve(_parse(path), path)
 
 
 def resolve(content: object, path: Path) -> Loaded:
@@ -70,6 +71,56 @@ def resolve(content: object, path: Path) -> Loaded:
     for problem in problems(topology):
         raise UserError(f"{path}: {problem}")
     return Loaded(topology, warnings)
+
+
+def _parse(path: Path) -> object:
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise UserError(
+                f"{path}: {size / 1e6:,.0f} MB is no topology file; the limit is {MAX_FILE_BYTES >> 20} MiB"
+            )
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; name a readable topology file") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8 text") from error
+    try:
+        return json.loads(text) if path.suffix == ".json" else _yaml(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: line {error.lineno}: {error.msg}; mend the JSON there") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark else ""
+        what = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{path}: {place}{what}; mend the YAML there") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: nested too deeply; a topology file needs four levels") from error
+
+
+def _yaml(text: str) -> object:
+    """Safe YAML without aliases: a few lines of them can expand without bound."""
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(
+                problem=f"aliases (*{event.anchor}) are not read, write the value out",
+                problem_mark=cast("yaml.Mark", event.start_mark),
+            )
+    return yaml.load(text, Loader=_Loader)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe YAML without double keys, of which the last would win in silence."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"field {key.value!r} stands twice; keep one", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _server(entry: ServerEntry, path: Path, warnings: list[str]) -> Server:
@@ -114,30 +165,25 @@ def _points(spec: TableSpec | LlmSpec, path: Path) -> list[tuple[float, float]]:
 
 def read_points(path: Path) -> list[tuple[float, float]]:
     """Points of a measured curve: a CSV file with a header line and two columns, N and rate."""
-    lines = csv.reader(io.StringIO(read_text(path, "CSV file of (N, rate)"), newline=""))
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UserError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB is no table of a curve")
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; name a CSV file of (N, rate)") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: is no CSV text: {error}; save it as UTF-8 CSV") from error
     points = []
-    try:
-        for row in lines:
-            numbers = _numbers(row)
-            if lines.line_num == 1:
-                if numbers:
-                    raise UserError(f"{path}: line 1 holds numbers; write a header there, as concurrency,rate")
-            elif numbers:
-                points.append(numbers)
-            elif row:
-                shown = ",".join(row)[:60]
-                raise UserError(f"{path}: line {lines.line_num}: {shown!r} is not two numbers; write N,rate")
-    except csv.Error as error:
-        raise UserError(f"{path}: line {lines.line_num + 1}: {error}; save it as CSV text") from error
+    for number, row in enumerate(rows[1:], start=2):
+        try:
+            n, rate = row
+            points.append((float(n), float(rate)))
+        except ValueError as error:
+            raise UserError(
+                f"{path}: line {number}: {','.join(row)!r} is not two numbers; write N,rate"
+            ) from error
     return points
-
-
-def _numbers(row: list[str]) -> tuple[float, float] | None:
-    try:
-        n, rate = row
-        return float(n), float(rate)
-    except ValueError:
-        return None
 
 
 def _edges(entry: TopologyFile, path: Path) -> tuple[Edge, ...]:
@@ -153,33 +199,20 @@ def _arrivals(entry: str | ArrivalsEntry, path: Path) -> Arrivals:
     if isinstance(entry, str):
         return Arrivals(entry)
     where = f"{path}: workload.arrivals"
-    given = {name: value for name, value in msgspec.structs.asdict(entry).items() if value is not msgspec.UNSET}
-    if not {"kind", "trace"} & given.keys():
-        raise UserError(f"{where}: neither kind nor trace; add one of them")
-    kind = given.pop("kind", "trace")
-    if kind == "trace" and "trace" not in given:
-        raise UserError(f"{where}: kind trace needs field 'trace'; name the file there")
-    own = {"trace": ("trace", "speed"), "on-off": ("on", "off")}.get(kind, ())
-    for name in given:
-        if name not in own:
-            raise UserError(f"{where}: {kind} arrivals have no field {name!r}; remove it, or change the kind")
-    if "trace" in given:
-        given["trace"] = _beside(path, given["trace"])
-    return Arrivals(kind, **given)
+    kind = entry.kind
+    if isinstance(kind, UnsetType):
+        if isinstance(entry.trace, UnsetType):
+            raise UserError(f"{where}: neither kind nor trace; add one of them")
+        kind = "trace"
+    if (kind == "trace") == isinstance(entry.trace, UnsetType):
+        raise UserError(f"{where}: kind trace and field trace go together; give both or neither")
+    trace = "" if isinstance(entry.trace, UnsetType) else str((path.parent / entry.trace).resolve())
+    return Arrivals(kind, trace, entry.speed, entry.on, entry.off)
 
 
 def _sizes(entry: str | SizesEntry, path: Path) -> Sizes:
     if isinstance(entry, str):
         return Sizes(entry)
-    given = {name: value for name, value in msgspec.structs.asdict(entry).items() if value is not msgspec.UNSET}
-    if isinstance(entry, TraceSizes) and "trace" in given:
-        given["trace"] = _beside(path, given["trace"])
-    return Sizes(entry.kind, **given)
-
-
-def _beside(path: Path, other: str) -> str:
-    """The absolute path of a file that a topology file names relative to itself."""
-    try:
-        return str((path.parent / other).resolve())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: {other!r} is no path: {error}; name a file") from error
+    trace = "" if isinstance(entry.trace, UnsetType) else str((path.parent / entry.trace).resolve())
+    mean = None if isinstance(entry.mean, UnsetType) else entry.mean
+    return Sizes(entry.kind, mean, entry.sigma, entry.alpha, entry.ratio, trace)

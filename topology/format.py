@@ -10,10 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from . import curves
 
-Id = Annotated[
-    # Python's $ would let a last newline through.
-    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$(?!\n)", description="letters, digits, . _ -")
-]
+Id = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", description="letters, digits, . _ -")]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Point = tuple[NotNegative, NotNegative]
@@ -107,54 +104,24 @@ class EdgeEntry(Strict, rename={"source": "from", "target": "to"}):
 
 
 class ArrivalsEntry(Strict):
-    """Arrivals with parameters: on and off of kind on-off (mean seconds), or a trace (kind may be left out)."""
+    """Arrivals that need parameters."""
 
     kind: Literal["poisson", "deterministic", "on-off", "trace"] | UnsetType = UNSET
     trace: str | UnsetType = UNSET
-    speed: Positive | UnsetType = UNSET
-    on: Positive | UnsetType = UNSET
-    off: Positive | UnsetType = UNSET
+    speed: Positive = 1.0
+    on: Positive = 1.0
+    off: Positive = 1.0
 
 
-class SizesSpec(Strict):
-    """What all kinds of sizes share; the mean is 1 unless given, or what the trace has."""
+class SizesEntry(Strict):
+    """Sizes that need parameters."""
 
+    kind: Literal["exponential", "deterministic", "lognormal", "bounded-pareto", "trace"]
     mean: Positive | UnsetType = UNSET
-
-    @property
-    def kind(self) -> str:
-        """The tag."""
-        return cast("str", self.__struct_config__.tag)
-
-
-class ExponentialSizes(SizesSpec, tag_field="kind", tag="exponential"):
-    """Exponential."""
-
-
-class DeterministicSizes(SizesSpec, tag_field="kind", tag="deterministic"):
-    """All alike."""
-
-
-class LognormalSizes(SizesSpec, tag_field="kind", tag="lognormal"):
-    """Lognormal; sigma is the standard deviation of the logarithm."""
-
-    sigma: Positive | UnsetType = UNSET
-
-
-class BoundedParetoSizes(SizesSpec, tag_field="kind", tag="bounded-pareto"):
-    """Bounded Pareto with tail index alpha; ratio is largest over smallest."""
-
-    alpha: Positive | UnsetType = UNSET
-    ratio: Annotated[float, Meta(gt=1)] | UnsetType = UNSET
-
-
-class TraceSizes(SizesSpec, tag_field="kind", tag="trace"):
-    """Generated tokens of a trace: this one, or the arrivals' own."""
-
+    sigma: Positive = 1.0
+    alpha: Positive = 1.5
+    ratio: Annotated[float, Meta(gt=1)] = 1000.0
     trace: str | UnsetType = UNSET
-
-
-SizesEntry = ExponentialSizes | DeterministicSizes | LognormalSizes | BoundedParetoSizes | TraceSizes
 
 
 class WorkloadEntry(Strict):
@@ -193,3 +160,100 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "gmsr topology", **made}
 
 
+class Refused(Exception):
+    """A field that is wrong, without the file's name."""
+
+
+class _Converter:
+    """Turns parsed content into the types above, or says in plain words what is wrong where."""
+
+    def __init__(self, content: dict[Any, Any]) -> None:
+        self._content = content
+
+    def convert(self) -> TopologyFile:
+        self._refuse_not_finite(self._content, "")
+        try:
+            # Not strict: YAML 1.1 takes 1e3 for text, and a number in quotes is a number meant.
+            return msgspec.convert(self._content, TopologyFile, strict=False)
+        except msgspec.ValidationError as error:
+            raise Refused(self._explain(str(error))) from error
+
+    def _refuse_not_finite(self, value: object, place: str) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                self._refuse_not_finite(item, f"{place}.{key}" if place else str(key))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                self._refuse_not_finite(item, f"{place}[{index}]")
+        elif (isinstance(value, float) and not abs(value) < float("inf")) or (
+            isinstance(value, str)
+            and value.strip().lower() in {"nan", "inf", "-inf", "infinity", "-infinity"}
+        ):
+            raise Refused(f"{self._name(place)}: {value} is no finite number; give one")
+
+    def _explain(self, message: str) -> str:
+        """msgspec's message, its place first: 'servers[1] (s2).curve.a: expected float > 0'."""
+        what, _, place = message.partition(" - at `")
+        place = place.rstrip("`").removeprefix("$").removeprefix(".")
+        what = what[0].lower() + what[1:]
+        value = self._value(place)
+        if place.endswith(".kind"):
+            known = self._kinds(place)
+            what, mend = f"unknown kind {value!r}", f"choose one of {known}"
+        elif "unknown field" in what:
+            field = what.split("`")[1]
+            what, mend = f"unknown field '{field}'", "remove it, or mend its spelling"
+        elif "missing required field" in what:
+            field = what.split("`")[1]
+            what, mend = f"field '{field}' is missing", "add it"
+        else:
+            shown = (
+                f", got a {type(value).__name__}" if isinstance(value, (dict, list)) else f", got {value!r}"
+            )
+            what, mend = what.replace("`", "").partition(", got ")[0] + shown, "mend the value"
+        return f"{self._name(place)}: {what}; {mend}"
+
+    @staticmethod
+    def _kinds(place: str) -> str:
+        if ".curve" in place:
+            return ", ".join([*curves.KINDS, "llm"])
+        known = SizesEntry if "sizes" in place else ArrivalsEntry
+        kinds = known.__annotations__["kind"]
+        literal = kinds if not hasattr(kinds, "__args__") else kinds.__args__
+        names = [
+            name for part in literal for name in getattr(part, "__args__", (part,)) if isinstance(name, str)
+        ]
+        return ", ".join(names)
+
+    def _steps(self, place: str) -> list[str | int]:
+        return [
+            int(step) if step.isdigit() else step
+            for step in place.replace("[", ".").replace("]", "").split(".")
+            if step
+        ]
+
+    def _value(self, place: str) -> object:
+        value: Any = self._content
+        for step in self._steps(place):
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
+                return None
+        return cast("object", value)
+
+    def _name(self, place: str) -> str:
+        """The place, with the id of the dispatcher or server that it is in."""
+        if not place:
+            return "file"
+        steps = self._steps(place)
+        if steps[0] in ("dispatchers", "servers") and len(steps) > 1:
+            item = self._value(f"{steps[0]}[{steps[1]}]")
+            if isinstance(item, dict) and isinstance(item.get("id"), str):
+                head = f"{steps[0]}[{steps[1]}]"
+                return place.replace(head, f"{head} ({item['id']})", 1)
+        return place
+
+
+def convert(content: dict[Any, Any]) -> TopologyFile:
+    """A topology file's content, checked. Raises Refused, with the field and the mend."""
+    return _Converter(content).convert()
