@@ -49,7 +49,7 @@ class Fabric:
         policy: str = "gmsr",
         options: Mapping[str, str] | None = None,
         scale: float = 1.0,
-        width: float = 0.0,
+        widths: Mapping[str, float] | None = None,
         duration: float = 100.0,
         cooldown: float = 10.0,
         seed: int = 1,
@@ -65,7 +65,7 @@ class Fabric:
         self.servers: dict[str, Server] = {}
         self.dispatchers: dict[str, Dispatcher] = {}
         chosen = load(POLICIES[policy])
-        self.width = width
+        self.widths = widths or {}
         for server, description in curve_of.items():
             mine = [dispatcher for dispatcher, servers in servers_of.items() if server in servers]
             self.servers[server] = self._server(server, description, mine, chosen.reads, scale)
@@ -103,7 +103,7 @@ class Fabric:
         curve = curves.make(dict(description))
         rows: Any = self.journals.setdefault(name, ListRows())
         sharing = Sharing(lambda jobs: scale * curve.value(jobs / scale))
-        gauge = Gauge(REPORT, reads, curve, scale, self.width)
+        gauge = Gauge(REPORT, reads, curve, scale, self.widths.get(name, 0.0))
         return Server("run", mine, sharing, gauge, EveryChange(), rows)
 
     def come_up(self) -> None:
