@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import linprog, minimize
 
-from gmsr.launch.bench.chains import CASES, PACE, SCALE, pairs
+from gmsr.launch.bench.chains import CASES, PACE, PARETO_RATIO, SCALE, pairs
 from gmsr.launch.plan import Options
 from gmsr.launch.run import run
 from gmsr.topology.curves import Hyperbolic
@@ -44,7 +44,7 @@ def batch_error(run_dir: Path, server: str, begin: float, end: float, batches: i
 @pytest.mark.parametrize("kind", ["exponential", "deterministic", "bounded-pareto"])
 def test_one_real_server_is_its_birth_death_chain(tmp_path: Path, kind: str) -> None:
     """Six curve kinds at two loads; the law of sizes makes no difference (insensitivity)."""
-    topology = pairs(Sizes(kind, ratio=50.0))
+    topology = pairs(Sizes(kind, ratio=PARETO_RATIO))
     duration, warmup = 20.0 * PACE, 3.0 * PACE
     options = Options("random", "every-change", duration, warmup, 7, SCALE, PACE)
     summary = run(topology, options, tmp_path / "run")
