@@ -23,7 +23,7 @@ from ..run import run
 from ..show.progress import Progress
 
 DISPATCHERS, SERVERS = 4, 8
-RATES = (1_000.0, 5_000.0, 10_000.0, 15_000.0, 20_000.0, 25_000.0, 30_000.0, 40_000.0)
+RATES = (1_000.0, 5_000.0, 10_000.0, 15_000.0, 20_000.0, 25_000.0, 30_000.0, 40_000.0, 50_000.0, 60_000.0)
 RUN_S, WARMUP_S = 8.0, 2.0
 ECHO_S = 4.0
 BEHIND_S = 0.25
