@@ -16,7 +16,7 @@ POLICIES = ["gmsr", "p2c", "round-robin"]
 )
 @click.option("--warmup", type=float, help="Emulated seconds that are not measured [default: 11].")
 @click.option("--seed", type=int, help="Fixes arrivals, sizes and random choices.")
-@click.option("--pace", default="5", show_default=True, help="Emulated seconds per real second, or 'auto'.")
+@click.option("--pace", default="7", show_default=True, help="Emulated seconds per real second, or 'auto'.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to make for the runs [default: runs/…].")
 @AS_JSON
 def command(
