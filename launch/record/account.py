@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gmsr.agents.journal import COMPLETED, DEPARTED, IN_FLIGHT
+from gmsr.agents.journal import COMPLETED, DEPARTED, HELD, IN_FLIGHT, LOST
 from gmsr.broker.census import reconcile
 
 from .collect import Collected
@@ -27,6 +27,8 @@ def violations(folder: Folder, run: Collected) -> list[str]:
         jobs_balance,
         jobs_are_booked_once,
         edges_agree,
+        servers_balance,
+        journals_agree_with_counts,
         jobs_and_visits_agree,
         in_flight_is_what_servers_hold,
     ]
@@ -92,33 +94,77 @@ def edges_agree(_folder: Folder, run: Collected) -> list[str]:
     return reconcile(censuses(run.statements))
 
 
+def servers_balance(_folder: Folder, run: Collected) -> list[str]:
+    """Arrived = departed + held, in each server's own words and in its journal; by dispatcher what it told."""
+    lines = []
+    at = _per_edge(run, run.visits, np.ones(len(run.visits["job"]), dtype=bool))
+    gone = _per_edge(run, run.visits, run.visits["state"] != HELD)
+    told = _per_edge(run, run.visits, run.visits["state"] == DEPARTED)
+    for index, name in enumerate(run.servers):
+        if (statement := run.statements.get(name)) is None:
+            continue
+        booked = {"arrived": int(at[:, index].sum()), "departed": int(gone[:, index].sum())}
+        said = {key: statement[key] for key in booked}
+        if booked != said:
+            lines.append(f"{name}: its journal holds {booked}, its account {said}")
+        for dispatcher, count in statement["held"].items():
+            row = run.dispatchers.index(dispatcher)
+            if (held := int(at[row, index] - told[row, index])) != count:
+                lines.append(
+                    f"{name}: its journal holds {held} open jobs of {dispatcher}, its account {count}"
+                )
+    return lines
+
+
+def journals_agree_with_counts(_folder: Folder, run: Collected) -> list[str]:
+    """For every edge: the messages that an agent counted are the jobs of its journal."""
+    sent = _per_edge(run, run.jobs, run.jobs["state"] < LOST)  # what could not be sent is not counted as sent
+    arrived = _per_edge(run, run.visits, np.ones(len(run.visits["job"]), dtype=bool))
+    departed = _per_edge(run, run.visits, run.visits["state"] == DEPARTED)
+    rows = {name: index for index, name in enumerate(run.dispatchers)}
+    columns = {name: index for index, name in enumerate(run.servers)}
+    lines = []
+    for name, census in censuses(run.statements).items():
+        if name in rows:
+            checks = [("sent", "job", sent[rows[name]], columns)]
+        else:
+            column = columns[name]
+            checks = [
+                ("received", "job", arrived[:, column], rows),
+                ("sent", "completion", departed[:, column], rows),
+            ]
+        for way, kind, journal, places in checks:
+            for peer, kinds in census[way].items():
+                if (count := kinds.get(kind, [0, 0])[0]) != (booked := int(journal[places[peer]])):
+                    edge = f"to {peer}" if way == "sent" else f"from {peer}"
+                    lines.append(f"{name} counted {count} of kind {kind} {edge}, its journal holds {booked}")
+    return lines
+
+
 def jobs_and_visits_agree(_folder: Folder, run: Collected) -> list[str]:
     """Each completed job has exactly one departed visit, at the server it was sent to, with its size."""
-    completed = run.jobs["state"] == COMPLETED
-    departed = run.visits["state"] == DEPARTED
-    ours = _keys(run.jobs, completed)
-    theirs = _keys(run.visits, departed)
-    if np.array_equal(ours, theirs):
-        return []
-    missing, extra = np.setdiff1d(ours, theirs), np.setdiff1d(theirs, ours)
-    return [
-        f"{len(ours)} jobs were completed, {len(theirs)} departed; {len(missing)} completions and "
-        f"{len(extra)} departures have no counterpart of the same dispatcher, server, number and size"
-    ]
+    ours, our_sizes = _sorted(run.jobs, run.jobs["state"] == COMPLETED)
+    theirs, their_sizes = _sorted(run.visits, run.visits["state"] == DEPARTED)
+    if not np.array_equal(ours, theirs):
+        missing, extra = np.setdiff1d(ours, theirs), np.setdiff1d(theirs, ours)
+        again = len(theirs) - len(np.unique(theirs))
+        return [
+            f"{len(ours)} jobs were completed, {len(theirs)} departed ({again} of them again); {len(missing)} "
+            f"completions and {len(extra)} departures have no counterpart of the same dispatcher, server and number"
+        ]
+    changed = int(np.count_nonzero(our_sizes != their_sizes))
+    return [f"{changed} jobs had another size at their server than at their dispatcher"] if changed else []
 
 
 def in_flight_is_what_servers_hold(_folder: Folder, run: Collected) -> list[str]:
     """What a dispatcher has in flight at a server is what that server never told it the end of."""
     lines = []
-    in_flight = run.jobs["state"] == IN_FLIGHT
-    open_visits = run.visits["state"] != DEPARTED
-    count = len(run.servers)
-    ours = np.bincount(_edges(run.jobs, in_flight, count), minlength=count * len(run.dispatchers))
-    theirs = np.bincount(_edges(run.visits, open_visits, count), minlength=count * len(run.dispatchers))
-    for edge in np.flatnonzero(ours != theirs):
-        dispatcher, server = run.dispatchers[edge // count], run.servers[edge % count]
+    ours = _per_edge(run, run.jobs, run.jobs["state"] == IN_FLIGHT)
+    theirs = _per_edge(run, run.visits, run.visits["state"] != DEPARTED)
+    for row, column in np.argwhere(ours != theirs):
         lines.append(
-            f"{dispatcher} has {ours[edge]} jobs in flight at {server}, which holds {theirs[edge]} of its"
+            f"{run.dispatchers[row]} has {ours[row, column]} jobs in flight at {run.servers[column]}, which holds "
+            f"{theirs[row, column]} of its"
         )
     return lines
 
@@ -128,16 +174,17 @@ def censuses(statements: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {name: statement["census"] for name, statement in statements.items()}
 
 
-def _keys(table: Mapping[str, Any], mask: Any) -> Any:
-    """One sortable key a row: dispatcher, server, number, size."""
-    key = np.empty(
-        int(np.count_nonzero(mask)),
-        dtype=[("dispatcher", "u2"), ("server", "u2"), ("job", "u4"), ("size", "f8")],
-    )
-    for name in ("dispatcher", "server", "job", "size"):
-        key[name] = table[name][mask]
-    return np.sort(key)
+def _sorted(table: Mapping[str, Any], mask: Any) -> tuple[Any, Any]:
+    """Of the chosen rows one number each (dispatcher, server, job), in order, and their sizes."""
+    key = table["dispatcher"][mask].astype(np.uint64) << np.uint64(48)
+    key |= table["server"][mask].astype(np.uint64) << np.uint64(32)
+    key |= table["job"][mask].astype(np.uint64)
+    order = np.argsort(key, kind="stable")
+    return key[order], table["size"][mask][order]
 
 
-def _edges(table: Mapping[str, Any], mask: Any, servers: int) -> Any:
-    return table["dispatcher"][mask].astype(np.int64) * servers + table["server"][mask]
+def _per_edge(run: Collected, table: Mapping[str, Any], mask: Any) -> Any:
+    """How many of the chosen rows each edge has; shape (dispatchers, servers)."""
+    shape = len(run.dispatchers), len(run.servers)
+    edges = table["dispatcher"][mask].astype(np.int64) * shape[1] + table["server"][mask]
+    return np.bincount(edges, minlength=shape[0] * shape[1]).reshape(shape)

@@ -2,7 +2,7 @@
 
 topology.json   the resolved topology         plan.json     options, agents, versions, command
 launch.json     how the launch went           inputs/       prepared schedules of traces
-agents/         raw journals and statements, until they are collected
+agents/         statements, and raw journals until all agents have ended and these are collected
 jobs.parquet    every job, as its dispatcher booked it
 visits.parquet  every job, as its server served it
 messages.json   each agent's counts           summary.json  the results
@@ -10,11 +10,54 @@ messages.json   each agent's counts           summary.json  the results
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar
+
+import msgspec
 
 from gmsr.topology.errors import UserError
 from gmsr.topology.files import resolve
 from gmsr.topology.graph import Topology
+
+NAME_A_RUN = "name the directory of a run"
+
+
+class AgentEntry(TypedDict):
+    """An agent in ``plan.json``; rows of its journal name its peers by their place in ``peers``."""
+
+    id: str
+    role: Literal["dispatcher", "server"]
+    peers: list[str]
+
+
+class Plan(TypedDict):
+    """What is read of ``plan.json``; there may be more. Times in emulated seconds."""
+
+    policy: str
+    feed: str
+    seed: int
+    scale: float
+    pace: float  # emulated seconds per real second
+    duration: float
+    warmup: float
+    mean_size: float  # of the jobs that the workload draws, in the unit of the curve
+    agents: list[AgentEntry]
+
+
+class Machine(TypedDict):
+    """Where the agents ran."""
+
+    cores: int | None
+
+
+class Launch(TypedDict):
+    """What is read of ``launch.json``, which the launcher writes when all agents have ended."""
+
+    interrupted: bool
+    failure: str  # empty if all went well
+    ended_at: float  # emulated seconds
+    cpu: dict[str, float]  # agent → share of one core, in the measured time
+    ready_real_s: float
+    machine: Machine
 
 
 class Agent(NamedTuple):
@@ -30,28 +73,40 @@ class Folder(NamedTuple):
 
     path: Path
     topology: Topology
-    plan: dict[str, Any]
-    launch: dict[str, Any]  # empty if the launcher was killed
+    plan: Plan
+    launch: Launch | None  # None if the launcher was killed, or still watches
     agents: tuple[Agent, ...]
 
     def of(self, role: str) -> list[Agent]:
         """The dispatchers, or the servers."""
         return [agent for agent in self.agents if agent.role == role]
 
-    @property
-    def end(self) -> float:
-        """When measuring ended, in emulated seconds: the duration, or earlier if the run was cut short."""
-        duration: float = self.plan["duration"]
-        cut = self.launch.get("interrupted") or self.launch.get("failure")
-        return min(duration, self.launch["ended_at"]) if cut else duration
+    def end(self, last_arrival: float) -> float:
+        """When measuring ended, in emulated seconds: the duration, or the last arrival if the run was cut short.
+
+        Not the time at which the launcher gave up: it waits for the goodbyes of agents that offer nothing more.
+        """
+        duration = self.plan["duration"]
+        if self.launch is None or not (self.launch["interrupted"] or self.launch["failure"]):
+            return duration
+        return min(duration, self.launch["ended_at"], last_arrival)
 
 
 def open_run(path: Path) -> Folder:
     """Read what a run directory says of itself. Raises UserError if it is none."""
-    plan = _read(path / "plan.json")
-    topology = resolve(_read(path / "topology.json"), path / "topology.json").topology
-    launch = _read(path / "launch.json") if (path / "launch.json").exists() else {}
+    plan = _typed(path / "plan.json", Plan)
+    topology = resolve(read_json(path / "topology.json"), path / "topology.json").topology
+    launch = _typed(path / "launch.json", Launch) if (path / "launch.json").exists() else None
     agents = tuple(Agent(each["id"], each["role"], tuple(each["peers"])) for each in plan["agents"])
+    wanted = {dispatcher.id: "dispatcher" for dispatcher in topology.dispatchers}
+    wanted |= {server.id: "server" for server in topology.servers}
+    if {agent.id: agent.role for agent in agents} != wanted or len(agents) != len(wanted):
+        raise UserError(f"{path / 'plan.json'}: agents: are not those of topology.json; {NAME_A_RUN}")
+    for agent in agents:
+        if not all(wanted.get(peer, agent.role) != agent.role for peer in agent.peers):
+            raise UserError(
+                f"{path / 'plan.json'}: agents: {agent.id} has a peer of no such role; {NAME_A_RUN}"
+            )
     return Folder(path, topology, plan, launch, agents)
 
 
@@ -62,13 +117,25 @@ def write_json(path: Path, content: object) -> None:
     part.replace(path)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A file that holds a JSON object. Raises UserError if it does not."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; name the directory of a run") from error
+        raise UserError(f"{path}: {error.strerror}; {NAME_A_RUN}") from error
     except ValueError as error:
         raise UserError(f"{path}: is no JSON; this is no run directory, or a damaged one") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path}: is no run's; name the directory of a run")
+        raise UserError(f"{path}: is no run's; {NAME_A_RUN}")
     return content
+
+
+Content = TypeVar("Content")
+
+
+def _typed(path: Path, kind: type[Content]) -> Content:
+    """A JSON file of known fields; others are passed over."""
+    try:
+        return msgspec.convert(read_json(path), kind)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path}: {str(error).lower()}; {NAME_A_RUN}") from error

@@ -7,7 +7,7 @@ import numpy as np
 
 from gmsr.agents.journal import COMPLETED, IN_FLIGHT, LOST
 
-from ..demand import Demand, demand
+from ..demand import Demand
 from . import account, fidelity
 from .collect import Collected, collect, lost_cause
 from .folder import Folder, open_run, write_json
@@ -19,79 +19,105 @@ PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 def summarise(run_dir: Path) -> dict[str, Any]:
     """Collect the journals, work everything out, write messages.json and summary.json, return the summary.
 
-    Raises UserError if ``run_dir`` is no run.
+    Raises UserError if ``run_dir`` is no run, or a damaged one.
     """
     folder = open_run(run_dir)
     run = collect(folder)
     summary = _Summary(folder, run).make()
-    write_json(run_dir / "messages.json", account.censuses(run.statements))
+    counts = {"agents": account.censuses(run.statements), "differences": account.edges_agree(folder, run)}
+    write_json(run_dir / "messages.json", counts)
     write_json(run_dir / "summary.json", summary)
     return summary
 
 
 class _Summary:
-    """Works the figures out; the measured time is [begin, end) in emulated seconds."""
+    """Works the figures out; the measured time is [begin, end) in emulated seconds.
+
+    ``rows`` are numbers of jobs' rows in the order of arrival: of all, or of one dispatcher.
+    """
 
     def __init__(self, folder: Folder, run: Collected) -> None:
         self.folder = folder
         self.run = run
-        self.begin: float = min(folder.plan["warmup"], folder.end)
-        self.end = folder.end
+        jobs, visits = run.jobs, run.visits
+        self.end = folder.end(float(jobs["arrival"].max(initial=0.0)))
+        self.begin = min(folder.plan["warmup"], self.end)
         self.span = self.end - self.begin
-        self.scale: float = folder.plan["scale"]
-        jobs = run.jobs
+        self.scale = folder.plan["scale"]
         self.offered = jobs["arrival"] < self.end
-        self.done = (jobs["state"] == COMPLETED) & self.offered & (jobs["arrival"] >= self.begin)
+        self.measured = self.offered & (jobs["arrival"] >= self.begin)
+        self.done = self.measured & (jobs["state"] == COMPLETED)
+        self.rows = np.argsort(jobs["arrival"], kind="stable")
+        self.latencies = jobs["latency"][self.rows[self.done[self.rows]]]
+        # What departed in the measured time, by server: jobs, and volume per second.
+        inside = (visits["departed"] >= self.begin) & (visits["departed"] < self.end)
+        servers, count = visits["server"][inside], len(run.servers)
+        self.departed = np.bincount(servers, minlength=count)
+        self.throughput = (
+            np.bincount(servers, visits["size"][inside], count) / self.scale / (self.span or 1.0)
+        )
 
     def make(self) -> dict[str, Any]:
         plan = self.folder.plan
-        jobs = self._jobs(np.ones(len(self.run.jobs["job"]), dtype=bool))
-        latency = self._latency(self.done)
+        jobs = self._jobs(self.rows)
+        latency = _latency(self.latencies)
         broken = account.violations(self.folder, self.run)
-        broken += self._cut_short()
+        cut_short = self._cut_short()
+        broken += cut_short
+        drifting = trend(self.latencies)
+        launch = self.folder.launch
         trust = self._fidelity(latency["mean"])
         optimum, why_not = self._optimum()
         warnings = [f"not valid: {line}" for line in broken]
         warnings += fidelity.warnings(
             trust,
-            self.folder.launch.get("machine", {}).get("cores") or 1,
+            (launch["machine"]["cores"] if launch else None) or 1,
             jobs,
-            self._drifting(),
+            drifting,
             plan["pace"],
         )
         warnings += why_not
+        if launch is None and not cut_short:
+            warnings.append("the launcher did not live to see the end: how much CPU agents used is not known")
         ratio = latency["mean"] / optimum["latency"] if optimum and latency["mean"] is not None else None
         return {
             **{key: plan[key] for key in ("policy", "feed", "seed", "scale", "pace", "duration", "warmup")},
             "run_dir": str(self.folder.path),
+            "measured": [self.begin, self.end],
+            "settled": not drifting,
             "valid": not broken,
             "warnings": warnings,
             "jobs": jobs,
             "latency": latency,
             "workload": self._workload(),
-            "throughput": self._throughput(np.ones(len(self.run.visits["job"]), dtype=bool)),
+            "throughput": float(self.throughput.sum()),
             "by_dispatcher": self._by_dispatcher(),
             "by_server": self._by_server(),
             "messages": self._messages(),
             "fidelity": trust,
             "optimum": optimum,
             "ratio": ratio,
-            "ready_real_s": self.folder.launch.get("ready_real_s"),
+            "ready_real_s": launch["ready_real_s"] if launch else None,
         }
 
     def _cut_short(self) -> list[str]:
         launch = self.folder.launch
-        if not launch:
-            return ["the launcher did not live to see the end"]
+        if launch is None:
+            ends = [statement["end"] for statement in self.run.statements.values()]
+            if ends == ["finished"] * len(self.folder.agents):
+                return []
+            return [
+                "not all agents finished; they may still be running: their journals are kept, try again later"
+            ]
         if launch["failure"]:
             return [launch["failure"]]
         if launch["interrupted"]:
-            return [f"interrupted after {launch['ended_at']:.3g} of {self.folder.plan['duration']:g} s"]
+            return [f"interrupted after {self.end:.3g} of {self.folder.plan['duration']:g} s"]
         return []
 
-    def _jobs(self, mask: Any) -> dict[str, Any]:
+    def _jobs(self, rows: Any) -> dict[str, Any]:
         """The account of jobs that arrived before the end; those of the cool-down are not in it."""
-        states = self.run.jobs["state"][mask & self.offered]
+        states = self.run.jobs["state"][rows[self.offered[rows]]]
         lost = states[states >= LOST]
         causes = {lost_cause(int(state)): int(np.count_nonzero(lost == state)) for state in np.unique(lost)}
         return {
@@ -100,23 +126,6 @@ class _Summary:
             "in_flight": int(np.count_nonzero(states == IN_FLIGHT)),
             "lost": causes,
         }
-
-    def _latency(self, mask: Any) -> dict[str, Any]:
-        jobs = self.run.jobs
-        chosen = np.flatnonzero(mask)
-        order = chosen[np.argsort(jobs["arrival"][chosen], kind="stable")]
-        values = jobs["latency"][order]
-        if not len(values):
-            return {"mean": None, "ci95": [None, None], **dict.fromkeys(PERCENTILES)}
-        mean, low, high = interval(values)
-        quantiles = np.quantile(values, list(PERCENTILES.values()))
-        bounds = [low, high] if np.isfinite(high) else [None, None]
-        return {"mean": mean, "ci95": bounds, **dict(zip(PERCENTILES, map(float, quantiles), strict=True))}
-
-    def _drifting(self) -> bool:
-        jobs = self.run.jobs
-        chosen = np.flatnonzero(self.done)
-        return trend(jobs["latency"][chosen[np.argsort(jobs["arrival"][chosen], kind="stable")]])
 
     def _workload(self) -> dict[str, Any]:
         """Time averages over the measured time, from the exact instants of arrival and departure."""
@@ -130,42 +139,35 @@ class _Summary:
             "by_server": dict(zip(self.run.servers, map(float, means), strict=True)),
         }
 
-    def _throughput(self, mask: Any) -> float:
-        visits = self.run.visits
-        inside = mask & (visits["departed"] >= self.begin) & (visits["departed"] < self.end)
-        return float(visits["size"][inside].sum()) / self.scale / self.span if self.span > 0 else 0.0
-
     def _by_dispatcher(self) -> dict[str, Any]:
-        jobs = self.run.jobs
-        measured = self.offered & (jobs["arrival"] >= self.begin)
+        jobs, servers = self.run.jobs, self.run.servers
+        owners = jobs["dispatcher"][self.rows]
+        counts = np.bincount(owners, minlength=len(self.run.dispatchers))
+        parts = np.split(self.rows[np.argsort(owners, kind="stable")], np.cumsum(counts)[:-1])
+        place = {name: index for index, name in enumerate(servers)}
         made = {}
-        for index, agent in enumerate(self.folder.of("dispatcher")):
-            mine = jobs["dispatcher"] == index
-            sent = np.bincount(jobs["server"][mine & measured], minlength=len(self.run.servers))
+        for agent, rows in zip(self.folder.of("dispatcher"), parts, strict=True):
+            sent = np.bincount(jobs["server"][rows[self.measured[rows]]], minlength=len(servers))
             total = max(int(sent.sum()), 1)
-            own = self._jobs(mine)
+            own = self._jobs(rows)
             made[agent.id] = {
                 "offered": own["offered"],
                 "completed": own["completed"],
-                "latency": self._latency(mine & self.done),
-                "split": {peer: sent[self.run.servers.index(peer)] / total for peer in agent.peers},
+                "latency": _latency(jobs["latency"][rows[self.done[rows]]]),
+                "split": {peer: int(sent[place[peer]]) / total for peer in agent.peers},
             }
         return made
 
     def _by_server(self) -> dict[str, Any]:
-        made = {}
         caps = {server.id: server.curve.cap for server in self.folder.topology.servers}
-        visits = self.run.visits
-        for index, name in enumerate(self.run.servers):
-            mine = visits["server"] == index
-            inside = mine & (visits["departed"] >= self.begin) & (visits["departed"] < self.end)
-            throughput = self._throughput(mine)
-            made[name] = {
-                "completed": int(np.count_nonzero(inside)),
-                "throughput": throughput,
-                "utilisation": throughput / caps[name] if np.isfinite(caps[name]) else None,
+        return {
+            name: {
+                "completed": int(count),
+                "throughput": float(rate),
+                "utilisation": float(rate) / caps[name] if np.isfinite(caps[name]) else None,
             }
-        return made
+            for name, count, rate in zip(self.run.servers, self.departed, self.throughput, strict=True)
+        }
 
     def _messages(self) -> dict[str, Any]:
         """What was sent, the cool-down included, and what a job cost."""
@@ -196,7 +198,7 @@ class _Summary:
         return {
             "lateness": late,
             "relative": late["p99"] / mean_latency if mean_latency else None,
-            "cpu": self.folder.launch.get("cpu", {}),
+            "cpu": self.folder.launch["cpu"] if self.folder.launch else {},
         }
 
     def _optimum(self) -> tuple[dict[str, float] | None, list[str]]:
@@ -211,13 +213,25 @@ class _Summary:
         return {"latency": best.workload / rate, "workload": best.workload}, []
 
     def _demand(self) -> Demand:
-        """Nominal where arrivals are drawn; a trace's own rates and sizes in the measured time."""
-        if self.folder.topology.arrivals.kind != "trace":
-            wanted = demand(self.folder.topology)
-            return wanted._replace(mean_size=self.folder.plan["mean_size"])
-        jobs = self.run.jobs
-        inside = self.offered & (jobs["arrival"] >= self.begin)
-        counts = np.bincount(jobs["dispatcher"][inside], minlength=len(self.run.dispatchers))
-        rates = counts / self.span / self.scale if self.span > 0 else counts * 0.0
-        mean = float(jobs["size"][inside].mean()) if inside.any() else 1.0
-        return Demand(dict(zip(self.run.dispatchers, map(float, rates), strict=True)), mean)
+        """Nominal where arrivals are drawn; a trace's own rates and sizes in the measured time.
+
+        Of the run directory alone: a trace may be gone, or elsewhere on another machine.
+        """
+        plan, topology = self.folder.plan, self.folder.topology
+        if topology.arrivals.kind != "trace":
+            return Demand({each.id: each.rate for each in topology.dispatchers}, plan["mean_size"])
+        jobs, names = self.run.jobs, self.run.dispatchers
+        counts = np.bincount(jobs["dispatcher"][self.measured], minlength=len(names))
+        rates = counts / (self.span or 1.0) / self.scale
+        mean = float(jobs["size"][self.measured].mean()) if self.measured.any() else 1.0
+        return Demand(dict(zip(names, map(float, rates), strict=True)), mean)
+
+
+def _latency(values: Any) -> dict[str, Any]:
+    """Figures of latencies in the order of arrival, emulated seconds; None where there are too few."""
+    if not len(values):
+        return {"mean": None, "ci95": [None, None], **dict.fromkeys(PERCENTILES)}
+    mean, low, high = interval(values)
+    quantiles = np.quantile(values, list(PERCENTILES.values()))
+    bounds = [low, high] if np.isfinite(high) else [None, None]
+    return {"mean": mean, "ci95": bounds, **dict(zip(PERCENTILES, map(float, quantiles), strict=True))}

@@ -52,7 +52,7 @@ def text(summary: Mapping[str, Any]) -> str:
         + ", ".join(f"{kind} {each['count']}" for kind, each in messages["by_kind"].items()),
         f"fidelity    late by {seconds(summary['fidelity']['lateness']['p50'])} (median), "
         f"{seconds(summary['fidelity']['lateness']['p99'])} (p99, {_percent(summary['fidelity']['relative'])} of "
-        f"the mean latency); agents used {sum(summary['fidelity']['cpu'].values()):.2f} cores",
+        f"the mean latency); " + _cpu(summary["fidelity"]["cpu"]),
         "",
         *_servers(summary),
         "",
@@ -69,6 +69,10 @@ def _optimum(summary: Mapping[str, Any]) -> str:
     best = summary["optimum"]
     ratio = "" if summary["ratio"] is None else f"; measured is {summary['ratio']:.3f} times that"
     return f"optimum     mean latency {seconds(best['latency'])}, workload {number(best['workload'])}{ratio}"
+
+
+def _cpu(shares: Mapping[str, float]) -> str:
+    return f"agents used {sum(shares.values()):.2f} cores" if shares else "CPU use not known"
 
 
 def _percent(share: float | None) -> str:

@@ -4,17 +4,15 @@ import json
 from collections.abc import Callable
 from math import sqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from gmsr.agents.journal import JOB_ROW, VISIT_ROW
+from gmsr.agents.journal import JOB_ROW
 from gmsr.launch.record.summary import summarise
 from gmsr.launch.record.text import text
 from gmsr.topology.curves import Multicore
-from gmsr.topology.errors import UserError
 from gmsr.topology.theory.chains import chain
 
 Change = Callable[..., None]
@@ -81,118 +79,46 @@ def test_the_text_says_it_all(run_dir: Path, change: Change) -> None:
         assert part in told
 
 
-def complaints(run_dir: Path) -> str:
+def test_a_launch_that_failed(run_dir: Path, change: Change) -> None:
+    change(run_dir / "launch.json", failure="server s1 was killed by SIGKILL")
     summary = summarise(run_dir)
     assert not summary["valid"]
-    return " | ".join(summary["warnings"])
+    assert "not valid: server s1 was killed by SIGKILL" in summary["warnings"]
 
 
-def rewrite(path: Path, edit: Callable[[bytearray], None]) -> None:
-    data = bytearray(path.read_bytes())
-    edit(data)
-    path.write_bytes(data)
-
-
-def replace(row: int, **fields: Any) -> Callable[[bytearray], None]:
-    """Change a job's or visit's fields by position."""
-    names = ("number", "peer", "state", "first", "second", "third", "size")
-
-    def edit(data: bytearray) -> None:
-        values = dict(zip(names, JOB_ROW.unpack_from(data, row * WIDTH), strict=True)) | fields
-        JOB_ROW.pack_into(data, row * WIDTH, *(values[name] for name in names))
-
-    return edit
-
-
-def test_every_broken_rule_is_found(run_dir: Path) -> None:
-    assert JOB_ROW.format == VISIT_ROW.format, "the helper above edits both"
-
-
-def test_a_job_booked_twice(run_dir: Path) -> None:
-    rewrite(run_dir / "agents/d1.rows", replace(5, number=4))
-    assert "job numbers are not 0 to" in complaints(run_dir)
-
-
-def test_a_job_that_no_server_saw(run_dir: Path) -> None:
-    def forget(data: bytearray) -> None:
-        del data[7 * WIDTH : 8 * WIDTH]
-
-    rewrite(run_dir / "agents/s1.rows", forget)
-    assert "1 completions and 0 departures have no counterpart" in complaints(run_dir)
-
-
-def test_a_size_that_changed_on_its_way(run_dir: Path) -> None:
-    rewrite(run_dir / "agents/s1.rows", replace(7, size=123.0))
-    assert "1 completions and 1 departures have no counterpart" in complaints(run_dir)
-
-
-def test_a_job_in_flight_that_no_server_holds(run_dir: Path, change: Change) -> None:
-    rewrite(run_dir / "agents/d1.rows", replace(7, state=1, third=float("nan")))
-    told = complaints(run_dir)
-    assert "d1 has 1 jobs in flight at s1, which holds 0 of its" in told
-    assert "its journal holds" in told
-
-
-def test_an_account_that_does_not_balance(run_dir: Path, change: Change) -> None:
-    change(run_dir / "agents/d1.json", in_flight=3)
-    assert "d1: its account does not balance" in complaints(run_dir)
-
-
-def test_a_message_that_got_lost(run_dir: Path, change: Change) -> None:
-    def lose(statement: dict[str, Any]) -> None:
-        statement["census"]["received"]["d1"]["job"][0] -= 1
-
-    change(run_dir / "agents/s1.json", edit=lose)
-    assert "of kind job" in complaints(run_dir)
-
-
-def test_a_missing_statement_and_a_torn_journal(run_dir: Path) -> None:
-    (run_dir / "agents/s1.json").unlink()
-    rewrite(run_dir / "agents/s1.rows", lambda data: data.__delitem__(slice(-3, None)))
-    told = complaints(run_dir)
-    assert "s1 left no statement" in told
-    assert "the journal of s1 ends in half a row" in told
-
-
-def test_dropped_rows(run_dir: Path, change: Change) -> None:
-    change(run_dir / "agents/d1.json", dropped_rows=1024)
-    assert "d1 dropped 1024 rows" in complaints(run_dir)
-
-
-def test_an_interrupted_run_is_summed_up_to_its_end(run_dir: Path, change: Change) -> None:
-    change(run_dir / "launch.json", interrupted=True, ended_at=2000.0)
-    assert "interrupted after 2e+03 of 4000 s" in complaints(run_dir)
-    summary = json.loads((run_dir / "summary.json").read_text())
-    assert summary["jobs"]["offered"] == pytest.approx(0.7 * 2000, rel=0.1)
-
-
-def test_a_launcher_that_died(run_dir: Path) -> None:
-    (run_dir / "launch.json").unlink()
-    assert "the launcher did not live to see the end" in complaints(run_dir)
-
-
-def test_jobs_lost_are_told_by_cause(run_dir: Path, change: Change) -> None:
-    rewrite(run_dir / "agents/d1.rows", replace(7, state=2, third=float("nan")))
-
-    def forget(data: bytearray) -> None:
-        del data[7 * WIDTH : 8 * WIDTH]
-
-    rewrite(run_dir / "agents/s1.rows", forget)
-    count = json.loads((run_dir / "agents/d1.json").read_text())["offered"]
-    change(run_dir / "agents/d1.json", completed=count - 1, lost={"unroutable": 1})
-    summary = summarise(run_dir)
+def test_a_graph_that_is_not_complete(wide_dir: Path) -> None:
+    """Every figure by agent, from the tables by plain means."""
+    summary = summarise(wide_dir)
     assert summary["valid"], summary["warnings"]
-    assert summary["jobs"]["lost"] == {"unroutable": 1}
+    jobs, visits = (pd.read_parquet(wide_dir / f"{name}.parquet") for name in ("jobs", "visits"))
+    measured = jobs[jobs["arrival"].between(400, 4000, inclusive="left")]
+    for name, mine in measured.groupby("dispatcher", observed=True):
+        told = summary["by_dispatcher"][name]
+        assert told["latency"]["mean"] == pytest.approx(mine["latency"].mean())
+        assert told["latency"]["p999"] == pytest.approx(mine["latency"].quantile(0.999))
+        assert told["split"] == pytest.approx(
+            mine["server"].value_counts(normalize=True)[list(told["split"])].to_dict()
+        )
+        offered = ((jobs["dispatcher"] == name) & (jobs["arrival"] < 4000)).sum()
+        assert told["offered"] == told["completed"] == offered
+    gone = visits[visits["departed"].between(400, 4000, inclusive="left")]
+    for server, mine in gone.groupby("server", observed=True):
+        told = summary["by_server"][server]
+        assert told["completed"] == len(mine)
+        assert told["throughput"] == told["utilisation"] == pytest.approx(mine["size"].sum() / 3600)
+    stay = visits["departed"].clip(upper=4000) - visits["arrived"].clip(lower=400)
+    area = stay.clip(lower=0).groupby(visits["server"], observed=True).sum() / 3600
+    assert summary["workload"]["by_server"] == pytest.approx(area.to_dict())
+    assert summary["throughput"] == pytest.approx(
+        sum(each["throughput"] for each in summary["by_server"].values())
+    )
+    assert summarise(wide_dir) == summary, "made again, from the Parquet files"
+    assert list(summary["by_dispatcher"]["d2"]["split"]) == ["s3", "s2"]
 
 
-@pytest.mark.parametrize("name", ["plan.json", "topology.json"])
-def test_what_is_no_run(run_dir: Path, name: str) -> None:
-    (run_dir / name).write_text("[]")
-    with pytest.raises(UserError, match="directory of a run"):
-        summarise(run_dir)
-    (run_dir / name).write_text("{")
-    with pytest.raises(UserError, match="no JSON"):
-        summarise(run_dir)
-    (run_dir / name).unlink()
-    with pytest.raises(UserError, match="No such file"):
-        summarise(run_dir)
+def test_messages_are_told_by_agent(wide_dir: Path) -> None:
+    summary = summarise(wide_dir)
+    messages = json.loads((wide_dir / "messages.json").read_text())
+    assert set(messages["agents"]) == {"d1", "d2", "d3", "s1", "s2", "s3"}
+    assert messages["differences"] == []
+    assert summary["messages"]["by_kind"]["job"]["count"] == len(pd.read_parquet(wide_dir / "jobs.parquet"))
