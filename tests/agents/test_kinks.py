@@ -33,7 +33,7 @@ def mean_latency(fabric: Callable[..., Any], smoothed: bool, policy: str = "gmsr
         if row[2] == COMPLETED and WARMUP <= row[3] < DURATION
     ]
     assert len(latencies) > 40_000
-    return sum(latencies) / len(latencies)
+    return float(sum(latencies) / len(latencies))
 
 
 def test_plain_gmsr_settles_away_from_the_optimum(fabric: Callable[..., Any]) -> None:

@@ -109,9 +109,12 @@ def test_gmsr_reaches_the_central_optimum_at_scale_100(tmp_path: Path) -> None:
     )
     topology = with_rates(made._replace(servers=servers), 0.8 / load_factor(made, rates))
     best = planner(topology)
-    options = Options("gmsr", "every-change", duration=32.0, warmup=10.0, scale=100.0)
-    summary = run(topology, options, tmp_path / "run")
-    assert summary["valid"], summary["warnings"]
+    for pace in (1.0, 0.5, 0.2):  # a machine that is busy with other things needs a slower one
+        options = Options("gmsr", "every-change", duration=26.0, warmup=8.0, scale=100.0, pace=pace)
+        summary = run(topology, options, tmp_path / f"run-{pace}")
+        assert summary["valid"], summary["warnings"]
+        if summary["fidelity"]["relative"] < 0.01:
+            break
     assert summary["optimum"]["latency"] == pytest.approx(best, rel=1e-4), "our own optimum agrees"
     assert summary["latency"]["mean"] < 1.05 * best
     assert summary["latency"]["mean"] > 0.97 * best, "nor can it be much better: the optimum is a bound"

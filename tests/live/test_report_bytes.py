@@ -68,8 +68,8 @@ def test_a_report_holds_the_declared_quantities_and_nothing_else(folder: Path, n
         "gmsr-fewest": [[curves.difference(curve, jobs, 1.0), float(jobs)] for jobs in range(JOBS + 1)],
     }[name]
     reports = [message[1:] for message in messages if message[0] == wire.REPORT]
-    known = {tuple(f"{value:.11g}" for value in values) for values in expected}
-    assert {tuple(f"{value:.11g}" for value in report) for report in reports} <= known
+    known = {tuple(float(f"{value:.12g}") for value in values) for values in expected}
+    assert {tuple(report) for report in reports} <= known
     assert bool(reports) == bool(reads)
     # Beside reports a server sends the numbers of the dispatcher's own jobs, and its welcome and goodbye.
     others = [message for message in messages if message[0] != wire.REPORT]
