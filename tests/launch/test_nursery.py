@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,14 @@ class Crowd:
         return made
 
     def start(self, *names: str) -> dict[str, psutil.Process]:
+        """The new processes, those left out that have ended already."""
         self.place.spawn([self.spec(name) for name in names])
-        return {name: psutil.Process(self.event("spawned", name)["pid"]) for name in names}
+        processes = {}
+        for name in names:
+            pid = self.event("spawned", name)["pid"]
+            with suppress(psutil.NoSuchProcess):
+                processes[name] = psutil.Process(pid)
+        return processes
 
     def event(self, kind: str, name: str) -> Event:
         return self.until(lambda event: bool(event["event"] == kind and event["id"] == name))
