@@ -44,7 +44,6 @@ class AgentSpec(TypedDict):
     telemetry: str  # datagram socket of the fork server
     control: str  # datagram socket that the agent binds
     telemetry_real_s: float
-    survive: bool  # outlive the launcher
     reads: list[str]  # quantities that a report carries, in order: what the policy declares
     delays: dict[str, float]  # one-way delay of the edge to a peer, emulated seconds; absent: none
 

@@ -1,6 +1,6 @@
 """The central optimum, in the form that the command line and its JSON give it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gmsr.topology.errors import RunError
@@ -10,15 +10,15 @@ from .demand import demand
 from .record.text import number, seconds, table
 
 
-def best(topology: Topology, fits: Callable[[Topology, Mapping[str, float]], bool]) -> dict[str, Any]:
+def best(topology: Topology) -> dict[str, Any]:
     """The fields of ``gmsr optimum --json`` (INTERFACE). Raises RunError if no certified solution was found."""
-    from gmsr.topology.theory.optimum import NoOptimum, solve
+    from gmsr.topology.theory.optimum import NoOptimum, Overloaded, solve
 
     wanted = demand(topology)
-    if not fits(topology, wanted.volume):
-        return {"overloaded": True}
     try:
         found = solve(topology, wanted.volume)
+    except Overloaded:
+        return {"overloaded": True}
     except NoOptimum as error:
         raise RunError(str(error)) from error
     return {

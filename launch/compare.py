@@ -12,7 +12,7 @@ from gmsr.topology.graph import Topology
 from . import plan
 from .record.intervals import half_width
 from .record.text import number, seconds, table
-from .run import run
+from .run import file_name, run
 from .show.progress import Progress
 
 
@@ -46,7 +46,7 @@ def compare(
     for repeat in range(repeats):
         for index, outcome in enumerate(outcomes):
             seed = options.seed + repeat
-            folder = out / f"{index}-{outcome.policy.replace(':', '-')}-seed{seed}" if out else None
+            folder = out / file_name(f"{index}-{outcome.policy}-seed{seed}") if out else None
             shown = progress(f"{outcome.policy}, seed {seed}")
             chosen = options._replace(policy=outcome.policy, seed=seed)
             outcome.summaries.append(run(topology, chosen, folder, shown))

@@ -134,7 +134,6 @@ def specs(
             "telemetry": f"{sockets}/nursery",
             "control": f"{sockets}/{own_id}.ctl",
             "telemetry_real_s": max(STATUS_REAL_S, agents / STATUS_A_SECOND),
-            "survive": chosen.survive,
             "reads": list(policy.reads),
             "delays": {peer: delay for peer, delay in delays.items() if delay},
         }

@@ -28,7 +28,6 @@ RUN_S, WARMUP_S = 8.0, 2.0
 ECHO_S = 4.0
 BEHIND_S = 0.25
 """Who woke later than this fell behind."""
-STRIDE = 1.3
 
 
 def fleet(rate: float) -> Topology:

@@ -11,9 +11,7 @@ from .options import AS_JSON, FILE, emit, opened
 @AS_JSON
 def command(file: str, load: float | None, as_json: bool) -> None:
     """The central optimum of the topology FILE: what a planner who knew everything could reach."""
-    from gmsr.topology.theory.overload import fits
-
     from ..best import best, text
 
-    found = best(opened(file, load), fits)
+    found = best(opened(file, load))
     emit(found) if as_json else click.echo(text(found))

@@ -204,7 +204,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    sys.path.append(os.getcwd())  # noqa: PTH109 - pathlib is slow to load; a user's own policy may stand there; last, so that it hides nothing
+    # A user's own policy may stand in this folder; last, so that it hides nothing. pathlib is slow to load.
+    sys.path.append(os.getcwd())  # noqa: PTH109
     nursery = Nursery(agent, "--survive" in arguments)
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, every page it shares

@@ -94,7 +94,7 @@ def common(folder: Path, own_id: str) -> dict[str, object]:
         "id": own_id, "run": "run", "pace": 1.0, "duration": 600.0,
         "rows": str(folder / "rows"), "statement": str(folder / "statement"),
         "telemetry": str(folder / "nursery"), "control": str(folder / "agent.ctl"),
-        "telemetry_real_s": 1.0, "survive": False, "reads": ["marginal"], "delays": {},
+        "telemetry_real_s": 1.0, "reads": ["marginal"], "delays": {},
     }  # fmt: skip
 
 

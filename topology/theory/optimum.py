@@ -37,6 +37,10 @@ class NoOptimum(Exception):
     """There is no optimum (overload), or none was found; the message says which."""
 
 
+class Overloaded(NoOptimum):
+    """No routing carries all demand."""
+
+
 class Optimum(NamedTuple):
     """Rates and workloads in volume (per second)."""
 
@@ -52,18 +56,19 @@ class Optimum(NamedTuple):
 def solve(topology: Topology, volume: Mapping[str, float]) -> Optimum:
     """The optimum at demand ``volume`` (per second, by dispatcher).
 
-    Raises NoOptimum if the demand does not fit the servers' capacity, or no certified solution was found.
+    Raises Overloaded if the demand does not fit the servers' capacity, NoOptimum if no certified solution
+    was found.
     """
     if not fits(topology, volume):
-        raise NoOptimum("the system is overloaded: no routing carries all demand")
+        raise Overloaded("the system is overloaded: no routing carries all demand")
     total = sum(volume.values())
     if total <= 0.0:
         raise NoOptimum("nothing is offered")
-    dispatchers = [dispatcher.id for dispatcher in topology.dispatchers]
+    dispatchers = {dispatcher.id: index for index, dispatcher in enumerate(topology.dispatchers)}
     servers = {server.id: index for index, server in enumerate(topology.servers)}
     curves = [server.curve for server in topology.servers]
     demand = np.array([volume[name] for name in dispatchers])
-    rows = np.array([dispatchers.index(edge.dispatcher) for edge in topology.edges])
+    rows = np.array([dispatchers[edge.dispatcher] for edge in topology.edges])
     columns = np.array([servers[edge.server] for edge in topology.edges])
     best: _Candidate | None = None
     for shares in _flows(curves, demand / total, rows, columns, total):
