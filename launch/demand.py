@@ -49,7 +49,7 @@ def at_load(topology: Topology, load: float) -> Topology:
     Raises UserError where no capacity limits the demand, so that it has no load.
     """
     from gmsr.topology.generate import with_rates
-    from gmsr.topology.theory.overload import load_factor
+    from gmsr.topology.theory.capacity import load_factor
 
     if not 0.0 < load < float("inf"):
         raise UserError(f"--load: {load:g} must be a number > 0")

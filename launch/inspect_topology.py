@@ -4,7 +4,7 @@ from typing import Any
 
 from gmsr.topology.check import advice
 from gmsr.topology.graph import Topology
-from gmsr.topology.theory.overload import fits, load_factor
+from gmsr.topology.theory.capacity import fits, load_factor
 
 from .demand import demand
 from .record.text import number, table

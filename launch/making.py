@@ -86,7 +86,7 @@ def _imported(source: Path, seed: int, rates: str, curves: str, spread: float) -
 
 def _factor(topology: Topology, load: float) -> float:
     """What to multiply the rates by; where nothing limits them, a rate of 1 a second for each dispatcher."""
-    from gmsr.topology.theory.overload import load_factor
+    from gmsr.topology.theory.capacity import load_factor
 
     now = load_factor(topology, {each.id: each.rate for each in topology.dispatchers})
     return load / now if now else float(len(topology.dispatchers))

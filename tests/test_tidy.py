@@ -33,7 +33,7 @@ PURE = [
 IMPURE = {"time", "socket", "select", "os", "zmq", "subprocess", "threading", "pathlib", "io", "tempfile"}
 
 HEAVY = {
-    "numpy", "scipy", "networkx", "matplotlib", "pyarrow", "msgspec", "yaml", "click", "psutil", "cvxpy",
+    "numpy", "scipy", "numba", "networkx", "matplotlib", "pyarrow", "msgspec", "yaml", "click", "psutil", "cvxpy",
     "logging", "dataclasses", "argparse", "multiprocessing", "importlib.metadata", "gmsr.launch",
 }  # fmt: skip
 """What no agent may load: each costs milliseconds and megabytes, times a thousand processes."""

@@ -1,7 +1,8 @@
 """Service-rate curves μ(N): concave, non-decreasing, μ(0) = 0 (MODEL section 3).
 
 Every agent loads this file: closed forms and the standard library only. N is workload (jobs divided by the
-scale), μ is volume per emulated second.
+scale), μ is volume per emulated second. The closed forms are plain functions of numbers: ``topology.theory``
+compiles these very functions for its loops.
 """
 
 from bisect import bisect_left, bisect_right
@@ -32,6 +33,47 @@ class Curve(Protocol):
         """Plain data that ``make`` takes back."""
 
 
+def hyperbolic(workload: float, a: float, b: float) -> float:
+    """aN/(b+N), in an order in which nothing overflows."""
+    return a * (workload / (b + workload))
+
+
+def hyperbolic_slope(workload: float, a: float, b: float) -> float:
+    """ab/(b+N)²."""
+    ratio = b / (b + workload)
+    return a / b * ratio * ratio
+
+
+def exponential(workload: float, a: float, b: float) -> float:
+    """a(1 − e^(−N/b))."""
+    return -a * expm1(-workload / b)
+
+
+def exponential_slope(workload: float, a: float, b: float) -> float:
+    """(a/b)e^(−N/b)."""
+    return a / b * exp(-workload / b)
+
+
+def power(workload: float, a: float, p: float) -> float:
+    """aN^p."""
+    return float(a * workload**p)
+
+
+def power_slope(workload: float, a: float, p: float) -> float:
+    """apN^(p−1) for N > 0."""
+    return float(a * p * workload ** (p - 1.0))
+
+
+def logarithmic(workload: float, a: float, b: float) -> float:
+    """a·ln(1+N/b)."""
+    return a * log1p(workload / b)
+
+
+def logarithmic_slope(workload: float, a: float, b: float) -> float:
+    """a/(b+N)."""
+    return a / (b + workload)
+
+
 class _TwoParameters:
     """What curves of a size a and a scale b share."""
 
@@ -58,12 +100,11 @@ class Hyperbolic(_TwoParameters):
 
     def value(self, workload: float) -> float:
         """aN/(b+N)."""
-        return self.a * (workload / (self.b + workload))  # in this order nothing overflows
+        return hyperbolic(workload, self.a, self.b)
 
     def slope(self, workload: float) -> float:
         """ab/(b+N)²."""
-        ratio = self.b / (self.b + workload)
-        return self.a / self.b * ratio * ratio
+        return hyperbolic_slope(workload, self.a, self.b)
 
     def inverse(self, rate: float) -> float:
         """br/(a−r)."""
@@ -81,11 +122,11 @@ class Exponential(_TwoParameters):
 
     def value(self, workload: float) -> float:
         """a(1 − e^(−N/b))."""
-        return -self.a * expm1(-workload / self.b)
+        return exponential(workload, self.a, self.b)
 
     def slope(self, workload: float) -> float:
         """(a/b)e^(−N/b)."""
-        return self.a / self.b * exp(-workload / self.b)
+        return exponential_slope(workload, self.a, self.b)
 
     def inverse(self, rate: float) -> float:
         """−b·ln(1−r/a)."""
@@ -135,12 +176,12 @@ class Power:
 
     def value(self, workload: float) -> float:
         """aN^p."""
-        return self.a * float(workload**self.p)
+        return power(workload, self.a, self.p)
 
     def slope(self, workload: float) -> float:
         """apN^(p−1), inf at 0, and where that overflows."""
         try:
-            return self.a * self.p * float(workload ** (self.p - 1.0)) if workload > 0.0 else inf
+            return power_slope(workload, self.a, self.p) if workload > 0.0 else inf
         except OverflowError:
             return inf
 
@@ -164,11 +205,11 @@ class Logarithmic(_TwoParameters):
 
     def value(self, workload: float) -> float:
         """a·ln(1+N/b)."""
-        return self.a * log1p(workload / self.b)
+        return logarithmic(workload, self.a, self.b)
 
     def slope(self, workload: float) -> float:
         """a/(b+N)."""
-        return self.a / (self.b + workload)
+        return logarithmic_slope(workload, self.a, self.b)
 
     def inverse(self, rate: float) -> float:
         """b(e^(r/a)−1), inf where that overflows."""

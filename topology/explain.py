@@ -32,7 +32,9 @@ def convert(content: dict[Any, Any]) -> TopologyFile:
     try:
         return msgspec.convert(content, TopologyFile)
     except msgspec.ValidationError as error:
-        raise Refused(_explain(content, str(error))) from error
+        raise Refused(
+            " ".join(_explain(content, str(error)).split())
+        ) from error  # a name may hold a line's end
 
 
 def _refuse_not_finite(content: object, value: object, place: str, depth: int) -> None:

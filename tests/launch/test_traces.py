@@ -159,7 +159,7 @@ def test_demand_and_load() -> None:
     wanted = demand(fleet)
     assert sum(wanted.rates.values()) == pytest.approx(traces.read(Path(fleet.arrivals.trace)).rate * 40)
     assert wanted.mean_size == pytest.approx(27.8, abs=0.1)
-    from gmsr.topology.theory.overload import load_factor
+    from gmsr.topology.theory.capacity import load_factor
 
     for name in ("llm-fleet", "llm-fleet-trace"):
         scaled = at_load(files.load(packaged.path(name)).topology, 0.55)

@@ -20,8 +20,8 @@ from gmsr.launch.run import run
 from gmsr.topology.curves import Hyperbolic
 from gmsr.topology.generate import generate, with_rates
 from gmsr.topology.graph import Sizes, Topology
+from gmsr.topology.theory.capacity import load_factor
 from gmsr.topology.theory.chains import chain
-from gmsr.topology.theory.overload import load_factor
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

@@ -13,7 +13,7 @@ from gmsr.topology.check import advice, problems
 from gmsr.topology.curves import Multicore
 from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Dispatcher, Edge, Server, Topology
-from gmsr.topology.theory.overload import fits, load_factor
+from gmsr.topology.theory.capacity import fits, load_factor
 
 
 def make(

@@ -1,36 +1,34 @@
 """The central optimum (MODEL section 4): the least total workload that carries all demand.
 
-minimise Σⱼ Nⱼ subject to Σᵢ fᵢⱼ ≤ μⱼ(Nⱼ), Σⱼ fᵢⱼ = λᵢ, f ≥ 0 on edges. Each curve is written in disciplined
-convex form and a conic solver (Clarabel, through CVXPY) does the rest. Its word is not taken for it: the
-optimality conditions are checked here, and the residual is part of the result.
+minimise Σⱼ Nⱼ subject to Σᵢ fᵢⱼ ≤ μⱼ(Nⱼ), Σⱼ fᵢⱼ = λᵢ, f ≥ 0 on edges. Two ways lead there: a conic solver
+(``conic``) and an exact method for this problem (``balance``), which also takes the graphs that are too large for the
+first. Neither's word is taken for it: ``certificate`` bounds the excess from flows and prices, and the bound is part
+of the result.
 """
 
-import warnings
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-import cvxpy
 import numpy as np
-from numpy.typing import NDArray
 
-from ..curves import Curve, Exponential, Hyperbolic, Logarithmic, Multicore, Power, Table
+from ..curves import Curve
 from ..graph import Topology
-from .overload import fits
-from .polish import polish
+from . import certificate
+from .balance import balance
+from .capacity import classify
+from .certificate import Residuals
+from .fleet import Fleet, Floats, fleet
+from .network import Network, network, offered
 
 GOOD_RESIDUAL = 1e-7
 """No better answer is looked for."""
-ACCEPTED_RESIDUAL = 1e-5
+ACCEPTED_RESIDUAL = 1e-6
 """Beyond it a solution is not one."""
-USED = 1e-6
-"""A flow counts as used above this share of all demand."""
-KINK = 1e-6
-"""A workload counts as at a kink within this share of all workload: the solver's own accuracy."""
-TOLERANCES = (1e-9, 1e-11, 1e-8, 1e-7)
-
-
-cp: Any = cvxpy  # its functions are typed by half
+CONIC_EDGES = 1500
+"""Up to so many edges the conic solver is asked first: a second or two."""
+KINK = 1e-7
+"""A workload counts as at a kink within this share of itself (for the marginal that is told; nothing hangs on it)."""
+METHODS = ("auto", "conic", "balance")
 
 
 class NoOptimum(Exception):
@@ -49,216 +47,124 @@ class Optimum(NamedTuple):
     throughput: dict[str, float]
     flows: dict[str, dict[str, float]]
     marginals: dict[str, float]  # of each server; at a kink the supergradient that the optimum needs
-    prices: dict[str, float]  # marginal rate of each dispatcher's used servers
-    residual: float
+    prices: dict[
+        str, float
+    ]  # marginal rate of each dispatcher's used servers; infinite where it offers nothing
+    residuals: Residuals
+    method: str  # conic or balance
 
-
-def solve(topology: Topology, volume: Mapping[str, float]) -> Optimum:
-    """The optimum at demand ``volume`` (per second, by dispatcher).
-
-    Raises Overloaded if the demand does not fit the servers' capacity, NoOptimum if no certified solution
-    was found.
-    """
-    if not fits(topology, volume):
-        raise Overloaded("the system is overloaded: no routing carries all demand")
-    total = sum(volume.values())
-    if total <= 0.0:
-        raise NoOptimum("nothing is offered")
-    dispatchers = {dispatcher.id: index for index, dispatcher in enumerate(topology.dispatchers)}
-    servers = {server.id: index for index, server in enumerate(topology.servers)}
-    curves = [server.curve for server in topology.servers]
-    demand = np.array([volume[name] for name in dispatchers])
-    rows = np.array([dispatchers[edge.dispatcher] for edge in topology.edges])
-    columns = np.array([servers[edge.server] for edge in topology.edges])
-    best: _Candidate | None = None
-    for shares in _flows(curves, demand / total, rows, columns, total):
-        found = _certified(curves, shares * total, demand, rows, columns)
-        if best is None or found.residual < best.residual:
-            best = found
-        if best.residual <= GOOD_RESIDUAL:
-            break
-    if best is None:
-        raise NoOptimum("the conic solver failed at every tolerance")
-    if best.residual > GOOD_RESIDUAL:
-        better = _certified(curves, polish(curves, best.flow, rows, columns), demand, rows, columns)
-        best = min(best, better, key=lambda each: each.residual)
-    flow, carried, workloads, prices, marginals, residual = best
-    if not residual <= ACCEPTED_RESIDUAL:
-        raise NoOptimum(
-            f"no certified optimum was found: the workload may exceed it by a share of {residual:.1e}"
-        )
-    flows: dict[str, dict[str, float]] = {name: {} for name in dispatchers}
-    for edge, rate in zip(topology.edges, flow, strict=True):
-        flows[edge.dispatcher][edge.server] = float(rate)
-    return Optimum(
-        float(workloads.sum()),
-        {name: float(workloads[index]) for name, index in servers.items()},
-        {name: float(carried[index]) for name, index in servers.items()},
-        flows,
-        {name: float(marginals[index]) for name, index in servers.items()},
-        dict(zip(dispatchers, map(float, prices), strict=True)),
-        residual,
-    )
+    @property
+    def residual(self) -> float:
+        """How far the conditions of optimality are missed at the most."""
+        return self.residuals.worst
 
 
 class _Candidate(NamedTuple):
-    """One answer of the solver, with its certificate."""
+    """One answer, with its certificate."""
 
-    flow: NDArray[np.float64]
-    carried: NDArray[np.float64]
-    workloads: NDArray[np.float64]
-    prices: NDArray[np.float64]
-    marginals: NDArray[np.float64]
-    residual: float
-
-
-def _certified(
-    curves: list[Curve],
-    flow: NDArray[np.float64],
-    demand: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-) -> _Candidate:
-    carried = np.bincount(columns, flow, minlength=len(curves)).astype(np.float64)
-    workloads = np.array(
-        [curve.inverse(min(rate, curve.cap)) for curve, rate in zip(curves, carried, strict=True)]
-    )
-    if not np.isfinite(workloads).all():  # a cap that is never reached was overrun by rounding
-        nothing = np.zeros(len(curves))
-        return _Candidate(flow, carried, workloads, np.zeros(len(demand)), nothing, float("inf"))
-    return _Candidate(flow, carried, workloads, *certificate(curves, workloads, flow, demand, rows, columns))
+    flow: Floats
+    workload: Floats
+    prices: Floats
+    residuals: Residuals
+    method: str
 
 
-def certificate(
-    curves: list[Curve],
-    workloads: NDArray[np.float64],
-    flow: NDArray[np.float64],
-    demand: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Prices by dispatcher, marginals by server, and by how much the workload can exceed the optimum (relative).
+def solve(topology: Topology, volume: Mapping[str, float], method: str = "auto") -> Optimum:
+    """The optimum at demand ``volume`` (per second, by dispatcher).
 
-    The conditions: flows add up to the demand, and each server has one supergradient of its curve such that a
-    dispatcher sends only where it is largest among its own servers (MODEL section 4). How far they are missed is
-    weighed as convexity does: a unit of flow costs 1/μ′ of workload, so that ΣN is above the optimum by at most
-    Σ fᵢⱼ·(1/μ′ⱼ − 1/pᵢ), whatever supergradients are taken at kinks (the gap of Frank and Wolfe).
+    ``method``: ``conic``, ``balance``, or ``auto``: conic where the graph is small, balance where it is not or where
+    the conic answer is not certified. Raises Overloaded if the demand does not fit the servers' capacity, NoOptimum if no
+    certified solution was found.
     """
-    total = float(demand.sum())
-    balance = float(np.abs(np.bincount(rows, flow, minlength=len(demand)) - demand).max()) / total
-    near = KINK * (1.0 + float(workloads.sum()))
-    high = np.array(
-        [curve.slope(_to_kink(curve, n, near, -near)) for curve, n in zip(curves, workloads, strict=True)]
-    )
-    low = np.array(
-        [curve.slope(_to_kink(curve, n, near, near)) for curve, n in zip(curves, workloads, strict=True)]
-    )
-    marginals = _consistent(low, high, flow / total > USED, rows, columns)
-    prices = np.zeros(len(demand))
-    np.maximum.at(prices, rows, marginals[columns])
-    # A price of 0 (all caps of a dispatcher's servers met exactly) cannot be missed: no marginal is smaller.
-    priced = (flow > 0.0) & (prices[rows] > 0.0)
-    with np.errstate(divide="ignore"):
-        excess = flow[priced] * (1.0 / marginals[columns][priced] - 1.0 / prices[rows][priced])
-    gap = float(excess.sum()) / float(workloads.sum())
-    return prices, marginals, max(balance, gap)
+    net, plain = network(topology), fleet(topology.servers, smoothed=False)
+    demand = offered(topology, volume)
+    if demand.sum() <= 0.0:
+        raise NoOptimum("nothing is offered")
+    if classify(net, plain, demand).overloaded:
+        raise Overloaded("the system is overloaded: no routing carries all demand")
+    curves = [server.curve for server in topology.servers]
+    best, failure = _best(net, plain, curves, demand, method)
+    if best is None or not best.residuals.worst <= ACCEPTED_RESIDUAL:
+        found = "" if best is None else (
+            f"no certified optimum was found: the {best.method} method's workload may exceed it by a share of "
+            f"{best.residuals.excess:.1e}, its flows miss the demand by {best.residuals.demand:.1e}"
+        )  # fmt: skip
+        raise NoOptimum("; ".join(filter(None, [failure, found])))
+    return _named(topology, net, best)
 
 
-def _consistent(
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    used: NDArray[np.bool_],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """Supergradients within their intervals: the least that leave no used edge short of its dispatcher's best.
+def _best(
+    net: Network, plain: Fleet, curves: Sequence[Curve], demand: Floats, method: str
+) -> tuple[_Candidate | None, str]:
+    """The best certified answer of the methods that are to be tried, and what a solver said that failed."""
+    found: list[_Candidate] = []
+    failure = ""
+    if method == "conic" or (method == "auto" and len(net.server) <= CONIC_EDGES):
+        from . import conic  # loads CVXPY
 
-    Monotone: start from the lower ends and raise what a dispatcher uses to the best that it sees.
-    """
-    marginals = np.minimum(low, high)
-    for _ in range(len(low) + 1):
-        best = np.zeros(int(rows.max()) + 1)
-        np.maximum.at(best, rows, marginals[columns])
-        wanted = marginals.copy()
-        np.maximum.at(wanted, columns[used], best[rows[used]])
-        raised = np.minimum(wanted, high)
-        if np.allclose(raised, marginals, rtol=1e-12, atol=0.0):
-            break
-        marginals = raised
-    return marginals
-
-
-def _to_kink(curve: Curve, workload: float, near: float, aside: float) -> float:
-    """The workload itself, or, where it lies at a kink within ``near``, a place to one side of that kink."""
-    for kink in curve.kinks:
-        if abs(workload - kink) <= near:
-            return max(kink + aside, 0.0)
-    return workload
-
-
-def _flows(
-    curves: list[Curve],
-    demand: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    total: float,
-) -> Iterator[NDArray[np.float64]]:
-    """Flows in units of the total demand, edge by edge, at one tolerance after the other.
-
-    An interior-point solver that is asked for too much may end with less than it had: who asked keeps the best.
-    """
-    edges = len(rows)
-    flow = cp.Variable(edges, nonneg=True)
-    leave = np.zeros((len(demand), edges))
-    enter = np.zeros((len(curves), edges))
-    leave[rows, np.arange(edges)] = 1.0
-    enter[columns, np.arange(edges)] = 1.0
-    carried = enter @ flow
-    constraints: list[Any] = [leave @ flow == demand]
-    workloads = []
-    for index, curve in enumerate(curves):
-        workload, more = _inverse(curve, carried[index], total)
-        workloads.append(workload)
-        constraints += more
-    problem = cp.Problem(cp.Minimize(cp.sum(cp.hstack(workloads))), constraints)
-    for tolerance in TOLERANCES:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # "may be inaccurate": the certificate decides
-                problem.solve(
-                    solver=cp.CLARABEL, tol_gap_abs=tolerance, tol_gap_rel=tolerance, tol_feas=tolerance
-                )
-        except cp.SolverError:
-            continue
-        if flow.value is not None:
-            found: NDArray[np.float64] = np.maximum(flow.value, 0.0)
-            sent = np.bincount(rows, found, minlength=len(demand))
-            yield found * np.where(sent > 0.0, demand / np.maximum(sent, 1e-300), 0.0)[rows]
+            flow, prices = conic.solve(net, plain, demand)
+            found.append(_judged(net, plain, curves, demand, flow, prices, "conic"))
+        except conic.SolverFailed as error:
+            failure = f"the conic solver failed: {error}"
+    certain = bool(found) and found[0].residuals.worst <= GOOD_RESIDUAL
+    if method == "balance" or (method == "auto" and not certain):
+        made = balance(net, plain, demand)
+        found.append(_judged(net, plain, curves, demand, made.flow, made.key, "balance"))
+    return min(found, key=lambda each: each.residuals.worst, default=None), failure
 
 
-def _inverse(curve: Curve, carried: Any, total: float) -> tuple[Any, list[Any]]:
-    """μ⁻¹(r) as a convex expression of r = ``carried`` · ``total``, and constraints."""
-    if isinstance(curve, Hyperbolic):  # br/(a−r) = ab/(a−r) − b
-        return curve.b * (curve.a / total * cp.inv_pos(curve.a / total - carried) - 1.0), []
-    if isinstance(curve, Exponential):
-        return -curve.b * cp.log(1.0 - carried * (total / curve.a)), []
-    if isinstance(curve, Power):
-        return cp.power(carried * (total / curve.a), 1.0 / curve.p), []
-    if isinstance(curve, Logarithmic):
-        return curve.b * (cp.exp(carried * (total / curve.a)) - 1.0), []
-    if isinstance(curve, Multicore):
-        return carried * (total / curve.m), [carried <= curve.cap / total]
-    if isinstance(curve, Table):
-        return _piecewise(curve, carried, total)
-    raise TypeError(f"no convex form of a curve of kind {curve.kind}")
+def _judged(
+    net: Network,
+    plain: Fleet,
+    curves: Sequence[Curve],
+    demand: Floats,
+    flow: Floats,
+    prices: Floats,
+    method: str,
+) -> _Candidate:
+    """Workloads follow from the flows; a cap that rounding overran by its last digits is met."""
+    carried = np.bincount(net.server, flow, minlength=len(curves))
+    workload = np.array(
+        [curve.inverse(min(float(rate), curve.cap)) for curve, rate in zip(curves, carried, strict=True)]
+    )
+    if not np.isfinite(workload).all():  # a cap that is never reached was overrun
+        return _Candidate(flow, workload, prices, Residuals(0.0, np.inf, np.inf), method)
+    return _Candidate(
+        flow, workload, prices, certificate.check(net, plain, demand, flow, workload, prices), method
+    )
 
 
-def _piecewise(curve: Table, carried: Any, total: float) -> tuple[Any, list[Any]]:
-    """The largest of the lines through the pieces, turned over; above the cap there is none."""
-    points = [(0.0, 0.0), *((n, rate) for n, rate in curve.describe()["points"])]
-    lines = []
-    for (left, low), (right, high) in pairwise(points):
-        if high > low:
-            per_rate = (right - left) / (high - low)
-            lines.append(left + per_rate * (carried * total - low))
-    return cp.max(cp.hstack(lines)), [carried <= curve.cap / total]
+def _named(topology: Topology, net: Network, best: _Candidate) -> Optimum:
+    """By ids instead of indices, edges in the file's order."""
+    dispatchers = [each.id for each in topology.dispatchers]
+    servers = [each.id for each in topology.servers]
+    carried = np.bincount(net.server, best.flow, minlength=len(servers))
+    keys = np.zeros(len(servers))  # the best price of a server's dispatchers: the largest cost
+    with np.errstate(divide="ignore"):
+        np.maximum.at(keys, net.server, 1.0 / best.prices[net.dispatcher])
+        keys = 1.0 / keys
+    flows: dict[str, dict[str, float]] = {name: {} for name in dispatchers}
+    for at in np.argsort(net.order):
+        flows[dispatchers[net.dispatcher[at]]][servers[net.server[at]]] = float(best.flow[at])
+    marginals = [
+        _supergradient(server.curve, float(n), float(key))
+        for server, n, key in zip(topology.servers, best.workload, keys, strict=True)
+    ]
+    return Optimum(
+        float(best.workload.sum()),
+        dict(zip(servers, map(float, best.workload), strict=True)),
+        dict(zip(servers, map(float, carried), strict=True)),
+        flows,
+        dict(zip(servers, marginals, strict=True)),
+        dict(zip(dispatchers, map(float, best.prices), strict=True)),
+        best.residuals,
+        best.method,
+    )
+
+
+def _supergradient(curve: Curve, workload: float, key: float) -> float:
+    """The slope, or at a kink (within the last digits) and at 0 whatever of its interval is nearest to the key."""
+    near = KINK * (1.0 + workload)
+    before = curve.slope(max(workload - near, 0.0)) if workload > near else np.inf
+    return float(min(max(key, curve.slope(workload + near)), before, curve.slope(0.0)))

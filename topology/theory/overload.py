@@ -1,57 +1,176 @@
-"""Whether demand fits capacity: a maximum flow from dispatchers through edges to servers' caps."""
+"""When demand does not fit: throughput, which servers stay stable, how fast the others grow (MODEL section 7).
 
-from collections.abc import Mapping
+Three classes: ``stable`` servers have room in some largest flow; ``unstable`` ones are saturated and never
+reach their cap at a finite workload, so that they grow for ever under any policy; ``saturated`` ones reach their
+cap, and are held at a bounded workload if exactly their cap flows in.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog  # type: ignore[import-untyped,unused-ignore]
-from scipy.sparse import coo_array  # type: ignore[import-untyped,unused-ignore]
+from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import-untyped,unused-ignore]
+from scipy.sparse import coo_array, hstack, vstack  # type: ignore[import-untyped,unused-ignore]
 
 from ..graph import Topology
+from .balance import GROWTH, balance
+from .capacity import Classes, classify
+from .fleet import Floats, fleet
+from .network import network, offered
+from .optimum import Optimum, solve
 
-MARGIN = 1e-9
-"""A cap that is never reached must be missed by this much; one that is reached may be met within it."""
+HOLD_SERVERS = 300
+HOLD_EDGES = 5000
+HOLD_SECONDS = 60.0
+"""The integer programme is as hard as set cover: larger graphs are refused, and longer searches ended."""
+GROWS = 1e-9
+"""Slower growth, as a share of all that overflows, is none."""
 
 
-def load_factor(topology: Topology, volume: Mapping[str, float]) -> float:
-    """The smallest factor by which all capacities could be multiplied and still carry the demand.
+class TooLarge(Exception):
+    """The graph is too large for an exact answer; the message says what is possible."""
 
-    Below 1 the demand fits with room to spare, at 1 some set of servers is full, above 1 the system is
-    overloaded. 0 where all caps that matter are infinite. A linear programme: minimise ρ subject to
-    Σⱼ fᵢⱼ = λᵢ, Σᵢ fᵢⱼ ≤ ρ·cⱼ, f ≥ 0 (MODEL section 7).
+
+class Overload(NamedTuple):
+    """The limit of an overloaded system under GMSR, volume per second by id."""
+
+    offered: float
+    throughput: float
+    stable: list[str]
+    unstable: list[str]
+    saturated: list[str]
+    optimum: Optimum | None  # of the stable servers with what reaches them; None where nothing does
+    growth: dict[str, float]  # dN/dt in the long run of unstable and saturated servers
+    open_growth: list[
+        str
+    ]  # saturated servers whose growth a tie-break at marginal 0 decides: an even split is shown
+
+    @property
+    def stable_workload(self) -> float:
+        """Σ N of the stable servers: the least that any throughput-optimal routing allows."""
+        return self.optimum.workload if self.optimum else 0.0
+
+
+class Held(NamedTuple):
+    """The largest number of saturated servers that any policy holds at a bounded workload at full throughput."""
+
+    most: int
+    servers: list[str]
+    proven: bool  # False: the search was ended; more may be possible, ``bound`` at the most
+    bound: int
+
+
+def decompose(topology: Topology, volume: Mapping[str, float]) -> Overload:
+    """The three classes and what becomes of them at demand ``volume`` (per second, by dispatcher).
+
+    Also of a system that is not overloaded: then no server grows.
     """
-    total = sum(volume.values())
-    if total <= 0.0:
-        return 0.0
-    dispatchers = {dispatcher.id: index for index, dispatcher in enumerate(topology.dispatchers)}
-    finite = [server for server in topology.servers if np.isfinite(server.curve.cap)]
-    servers = {server.id: index for index, server in enumerate(finite)}
-    edges = len(topology.edges)
-    rows = [dispatchers[edge.dispatcher] for edge in topology.edges]
-    equal = coo_array((np.ones(edges), (rows, np.arange(edges))), shape=(len(dispatchers), edges + 1))
-    demand = np.array([volume[name] for name in dispatchers]) / total
-    capped = [
-        (servers[edge.server], column) for column, edge in enumerate(topology.edges) if edge.server in servers
+    found, demand = _classes(topology, volume)
+    free_i = {
+        each.id for each, confined in zip(topology.dispatchers, found.confined, strict=True) if not confined
+    }
+    full = {each.id for each, full in zip(topology.servers, found.saturated, strict=True) if full}
+    stable = [each.id for each in topology.servers if each.id not in full]
+    rest = part(topology, free_i, stable)
+    asked = {name: volume[name] for name in free_i}
+    growth, undecided = _growth(topology, volume, free_i, full, float(found.short.sum()))
+    return Overload(
+        float(demand.sum()),
+        found.throughput,
+        stable,
+        [each.id for each in topology.servers if each.id in full and not each.curve.cap_reached],
+        [each.id for each in topology.servers if each.id in full and each.curve.cap_reached],
+        solve(rest, asked) if sum(asked.values()) > 0.0 else None,
+        growth,
+        undecided,
+    )
+
+
+def _classes(topology: Topology, volume: Mapping[str, float]) -> tuple[Classes, Floats]:
+    demand = offered(topology, volume)
+    return classify(network(topology), fleet(topology.servers, smoothed=False), demand), demand
+
+
+def part(topology: Topology, dispatchers: Iterable[str], servers: Iterable[str]) -> Topology:
+    """The topology of some dispatchers and servers, and the edges between them."""
+    front, back = set(dispatchers), set(servers)
+    return topology._replace(
+        dispatchers=tuple(each for each in topology.dispatchers if each.id in front),
+        servers=tuple(each for each in topology.servers if each.id in back),
+        edges=tuple(edge for edge in topology.edges if edge.dispatcher in front and edge.server in back),
+    )
+
+
+def _growth(
+    topology: Topology, volume: Mapping[str, float], free: set[str], full: set[str], excess: float
+) -> tuple[dict[str, float], list[str]]:
+    """Long-run growth of the saturated servers, and those of them where only a tie-break says who grows."""
+    if not full:
+        return {}, []
+    if excess == 0.0:  # caps are met exactly: nothing grows linearly
+        return {each.id: 0.0 for each in topology.servers if each.id in full}, []
+    confined = [each.id for each in topology.dispatchers if each.id not in free]
+    sub = part(topology, confined, full)
+    demand = offered(sub, volume)
+    found = balance(network(sub), fleet(sub.servers, smoothed=False), demand, GROWTH)
+    growth = {
+        server.id: float(max(got - server.curve.cap, 0.0))
+        for server, got in zip(sub.servers, found.inflow, strict=True)
+    }
+    growth = {name: rate if rate > GROWS * excess else 0.0 for name, rate in growth.items()}
+    # In parts where nothing but reached caps is left, all marginals are 0.
+    ending = {each.id: not each.curve.cap_reached for each in sub.servers}
+    decided = {at for at, server in zip(found.part_j, sub.servers, strict=True) if ending[server.id]}
+    undecided = [
+        server.id for at, server in zip(found.part_j, sub.servers, strict=True) if at not in decided and any(
+            growth[other.id] > 0.0 for where, other in zip(found.part_j, sub.servers, strict=True) if where == at
+        )
+    ]  # fmt: skip
+    return growth, undecided
+
+
+def hold(topology: Topology, volume: Mapping[str, float]) -> Held:
+    """The most saturated servers (of those whose cap is reached) that some policy can hold at full throughput.
+
+    maximise Σ hⱼ subject to Σⱼ fᵢⱼ = λᵢ, cⱼ ≤ Σᵢ fᵢⱼ ≤ cⱼ + M(1 − hⱼ), h binary: every saturated server carries its
+    cap, and what is more goes to those that are not held. Mixed-integer, by HiGHS. Raises TooLarge.
+    """
+    found, _ = _classes(topology, volume)
+    full = [each for each, is_full in zip(topology.servers, found.saturated, strict=True) if is_full]
+    confined = [each.id for each, is_so in zip(topology.dispatchers, found.confined, strict=True) if is_so]
+    sub = part(topology, confined, [each.id for each in full])
+    edges, servers, fronts = len(sub.edges), len(sub.servers), len(sub.dispatchers)
+    if servers > HOLD_SERVERS or edges > HOLD_EDGES:
+        raise TooLarge(
+            f"{servers} saturated servers and {edges} edges are too many for an integer programme "
+            f"(at most {HOLD_SERVERS} and {HOLD_EDGES})"
+        )
+    candidates = [j for j, server in enumerate(sub.servers) if server.curve.cap_reached]
+    if not candidates:
+        return Held(0, [], True, 0)
+    net = network(sub)
+    demand = offered(sub, volume)
+    caps = np.array([server.curve.cap for server in sub.servers])
+    excess = max(float(demand.sum() - caps.sum()), 0.0)
+    ones, at = np.ones(edges), np.arange(edges)
+    leave = coo_array((ones, (net.dispatcher, at)), shape=(fronts, edges + servers))
+    enter = coo_array((ones, (net.server, at)), shape=(servers, edges))
+    held_back = hstack([enter, coo_array((np.full(servers, excess), (np.arange(servers),) * 2))])
+    slack = 1e-9 * float(demand.sum())
+    constraints = [
+        LinearConstraint(leave.tocsr(), demand, demand),
+        LinearConstraint(vstack([held_back]).tocsr(), -np.inf, caps + excess + slack),
+        LinearConstraint(hstack([enter, coo_array((servers, servers))]).tocsr(), caps - slack, np.inf),
     ]
-    if not capped:
-        return 0.0
-    values = [*np.ones(len(capped)), *(-server.curve.cap / total for server in finite)]
-    at = (
-        [row for row, _ in capped] + list(range(len(finite))),
-        [column for _, column in capped] + [edges] * len(finite),
-    )
-    below = coo_array((values, at), shape=(len(finite), edges + 1))
-    cost = np.zeros(edges + 1)
-    cost[-1] = 1.0
-    solution = linprog(cost, A_ub=below, b_ub=np.zeros(len(finite)), A_eq=equal, b_eq=demand, method="highs")
-    if solution.status != 0:
-        raise ArithmeticError(f"the load could not be worked out: {solution.message}")
-    return float(solution.x[-1])
-
-
-def fits(topology: Topology, volume: Mapping[str, float]) -> bool:
-    """Whether some routing keeps all workloads finite: caps that are reached may be met, others not."""
-    load = load_factor(topology, volume)
-    reached = all(
-        server.curve.cap_reached or not np.isfinite(server.curve.cap) for server in topology.servers
-    )
-    return load <= 1.0 + MARGIN if reached else load < 1.0 - MARGIN
+    upper = np.concatenate([np.full(edges, np.inf), np.zeros(servers)])
+    upper[edges + np.array(candidates)] = 1.0
+    cost = np.concatenate([np.zeros(edges), -np.ones(servers)])
+    answer = milp(
+        cost, integrality=np.concatenate([np.zeros(edges), np.ones(servers)]), bounds=Bounds(0.0, upper),
+        constraints=constraints, options={"time_limit": HOLD_SECONDS},
+    )  # fmt: skip
+    if answer.x is None:
+        raise TooLarge(f"the integer programme was not solved: {answer.message}")
+    chosen = [sub.servers[j].id for j in candidates if answer.x[edges + j] > 0.5]
+    bound = len(chosen) if answer.status == 0 else int(np.floor(-answer.mip_dual_bound + 1e-6))
+    return Held(len(chosen), chosen, answer.status == 0, bound)

@@ -12,9 +12,9 @@ from gmsr.launch import packaged
 from gmsr.launch.demand import demand
 from gmsr.topology import curves, files, generate
 from gmsr.topology.graph import Dispatcher, Edge, Server, Topology
+from gmsr.topology.theory.capacity import load_factor
 from gmsr.topology.theory.chains import chain
 from gmsr.topology.theory.optimum import NoOptimum, Optimum, solve
-from gmsr.topology.theory.overload import load_factor
 
 
 def one(curve: curves.Curve, rate: float) -> Optimum:

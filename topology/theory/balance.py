@@ -1,0 +1,296 @@
+"""How flow balances over servers when each dispatcher feeds only the best of its own: one method for all questions.
+
+Each server j has a key that falls as it fills (its marginal rate under GMSR), and a dispatcher sends only where
+the key is largest. Such a balance minimises Σⱼ φⱼ(rⱼ) over the inflows r that the graph allows, with φⱼ′ = −key:
+a separable convex programme over the base polytope of a polymatroid, which the decomposition algorithm solves
+exactly (Groenevelt, "Two algorithms for maximizing a separable concave function over a polymatroid feasible
+region", EJOR 54, 1991; Fujishige, "Submodular functions and optimization", 2nd ed. 2005, section 8.2):
+
+1. Forget the edges, and fill all servers of a part to the level (the key) at which they take all of its demand.
+2. If a flow along the edges can bring each its share, the part is done. If not, the least cut shows dispatchers
+   that want more than their servers take: these dispatchers and servers are a part of their own, the rest is
+   another, and no edge between the two is used. Go on with both.
+
+All parts of a round share one pass and one flow, and a few rounds do: 100,000 edges take seconds.
+
+Time is in it too. After an implicit step of length h from workloads M a server that gets inflow r holds N with
+N + h·μ(N) = M + h·r. So r = (N − M)/h + μ(N) grows with N, and the same method finds the step that has no
+chatter: where marginals tie, flows come out such that they stay tied. h = ∞ is the resting point: r = μ(N).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .compiled import compiled
+from .fleet import EXPONENTIAL, HYPERBOLIC, Flags, Fleet, Floats, Ints, place, slope, unfed, value
+from .network import Network, largest_flow
+
+MARGINAL, FEWEST, QUICKEST, FULLEST, GROWTH = range(5)
+"""What dispatchers go by: the marginal rate (GMSR), N (jsq), N/μ(N) (least-latency); and two auxiliary questions:
+the share of its cap that a server carries (``load_factor``), and how fast it grows under overload."""
+LEAST_KEY = 1e-300
+"""Below it a marginal is 0. What remains to be placed then goes to where N is least."""
+
+
+class Balance(NamedTuple):
+    """What a balance is. Along a flat stretch of a key the choice among many is the method's own."""
+
+    workload: Floats  # (J,)
+    inflow: Floats  # (J,)
+    flow: Floats  # (E,)
+    key: Floats  # (I,) the level that a dispatcher's servers are filled to; infinite where it has no demand
+    part_i: Ints  # (I,) the part that a dispatcher ended up in
+    part_j: Ints  # (J,) and a server
+
+
+def balance(
+    net: Network,
+    fleet: Fleet,
+    demand: Floats,
+    rule: int = MARGINAL,
+    start: Floats | None = None,
+    step: float = np.inf,
+) -> Balance:
+    """The balance of ``demand`` (I,), volume per second, after a step from ``start`` (J,), or at rest.
+
+    For h = ∞ the demand must fit below the caps (``overload.classes`` tells); otherwise flows add up to less.
+    """
+    begin = np.zeros(len(fleet.kind)) if start is None else start
+    return Balance(*settle(net, fleet, demand, rule, begin, step))
+
+
+@compiled
+def settle(
+    net: Network, fleet: Fleet, demand: Floats, rule: int, start: Floats, step: float
+) -> tuple[Floats, Floats, Floats, Floats, Ints, Ints]:
+    """``balance``, for compiled callers."""
+    dispatchers, servers = len(demand), len(start)
+    part_i, part_j = np.zeros(dispatchers, np.int64), np.zeros(servers, np.int64)
+    flow = np.zeros(len(net.server))
+    floor = np.array([unfed(fleet, j, start[j], step) for j in range(servers)])
+    workload, bound, key = floor.copy(), np.zeros(servers), np.empty(dispatchers)
+    open_part = np.ones(1, np.bool_)
+    while open_part.any():
+        _fill_parts(fleet, rule, demand, start, step, floor, part_i, part_j, open_part, workload, bound, key)
+        for edge in range(len(flow)):
+            if open_part[part_i[net.dispatcher[edge]]]:
+                flow[edge] = 0.0
+        _, _, level_i, level_j = largest_flow(net, part_i, part_j, demand, bound, flow)
+        open_part = _split(part_i, part_j, level_i, level_j, open_part)
+    inflow = _exact(net, demand, flow, servers)
+    return workload, inflow, flow, key, part_i, part_j
+
+
+@compiled
+def _split(part_i: Ints, part_j: Ints, level_i: Ints, level_j: Ints, was_open: Flags) -> Flags:
+    """Where a part's demand did not all arrive, what the least cut reaches becomes a part of its own."""
+    parts = len(was_open)
+    new = np.full(parts, -1, np.int64)
+    whole = np.ones(parts, np.bool_)  # the cut reaches all of the part: rounding, no shortage
+    for i in range(len(part_i)):
+        whole[part_i[i]] &= level_i[i] >= 0
+    for j in range(len(part_j)):
+        whole[part_j[j]] &= level_j[j] >= 0
+    count = parts
+    for i in range(len(part_i)):
+        at = part_i[i]
+        if level_i[i] >= 0 and not whole[at]:
+            if new[at] < 0:
+                new[at] = count
+                count += 1
+            part_i[i] = new[at]
+    for j in range(len(part_j)):
+        if level_j[j] >= 0 and not whole[part_j[j]]:
+            part_j[j] = new[part_j[j]]
+    opened = np.zeros(count, np.bool_)
+    for at in range(parts):
+        if new[at] >= 0:
+            opened[at] = opened[new[at]] = True
+    return opened
+
+
+@compiled
+def _fill_parts(
+    fleet: Fleet, rule: int, demand: Floats, start: Floats, step: float, floor: Floats, part_i: Ints, part_j: Ints,
+    open_part: Flags, workload: Floats, bound: Floats, key: Floats,
+) -> None:  # fmt: skip
+    """Fill the servers of each open part until they take its demand; writes their N and inflow, and the key."""
+    parts = len(open_part)
+    total = np.zeros(parts)
+    for i in range(len(part_i)):
+        total[part_i[i]] += demand[i]
+    first = np.zeros(parts + 1, np.int64)
+    for j in range(len(part_j)):
+        first[part_j[j] + 1] += 1
+    first = np.cumsum(first)
+    members = np.empty(len(part_j), np.int64)
+    at = first[:-1].copy()
+    for j in range(len(part_j)):
+        members[at[part_j[j]]] = j
+        at[part_j[j]] += 1
+    level = np.full(parts, np.inf)
+    for part in range(parts):
+        if open_part[part]:
+            mine = members[first[part] : first[part + 1]]
+            level[part] = _fill(fleet, rule, start, step, floor, mine, total[part], workload, bound)
+    for i in range(len(part_i)):
+        if open_part[part_i[i]]:
+            key[i] = level[part_i[i]]
+
+
+@compiled
+def _fill(
+    fleet: Fleet, rule: int, start: Floats, step: float, floor: Floats, members: Ints, total: float,
+    workload: Floats, bound: Floats,
+) -> float:  # fmt: skip
+    """One part: find and return the key at which its servers take ``total``, by bisection to the last bit.
+
+    On a flat stretch many workloads share a key: there all servers go the same share of the way.
+    """
+    if total <= 0.0:
+        for j in members:
+            workload[j], bound[j] = floor[j], 0.0
+        return np.inf
+    if step == np.inf and rule <= QUICKEST:  # rounding must not ask for more than all caps
+        total = min(total, _taken(fleet, rule, start, step, floor, members, LEAST_KEY, 0.0))
+    high, low = 1.0, 1.0  # the key to fill to: the higher, the less is taken
+    while high < 1e300 and _taken(fleet, rule, start, step, floor, members, high, 0.0) > total:
+        high *= 16.0
+    while low > LEAST_KEY and _taken(fleet, rule, start, step, floor, members, low, 0.0) < total:
+        low /= 16.0
+    deep, shallow = 0.0, 0.0
+    if low <= LEAST_KEY:  # all marginals are 0: a common N, as far as it takes
+        low = high = LEAST_KEY
+        deep = 1.0
+        while deep < 1e300 and _taken(fleet, rule, start, step, floor, members, low, deep) < total:
+            deep *= 2.0
+        while True:
+            middle = 0.5 * (shallow + deep)
+            if not shallow < middle < deep:
+                break
+            if _taken(fleet, rule, start, step, floor, members, low, middle) < total:
+                shallow = middle
+            else:
+                deep = middle
+    else:
+        while True:
+            middle = np.sqrt(low) * np.sqrt(high)
+            if not low < middle < high:
+                break
+            if _taken(fleet, rule, start, step, floor, members, middle, 0.0) < total:
+                high = middle
+            else:
+                low = middle
+    less = _taken(fleet, rule, start, step, floor, members, high, shallow)
+    more = _taken(fleet, rule, start, step, floor, members, low, deep)
+    share = (total - less) / (more - less) if more > less else 1.0
+    share = min(max(share, 0.0), 1.0)
+    for j in members:
+        at_less = _filled(fleet, rule, floor, j, high, shallow)
+        at_more = _filled(fleet, rule, floor, j, low, deep)
+        workload[j] = at_less + share * (at_more - at_less) if at_more > at_less else at_less
+        small = _inflow(fleet, rule, start, step, floor, j, at_less)
+        large = _inflow(fleet, rule, start, step, floor, j, at_more)
+        bound[j] = small + share * (large - small) if large > small else small
+    return high
+
+
+@compiled
+def _taken(
+    fleet: Fleet,
+    rule: int,
+    start: Floats,
+    step: float,
+    floor: Floats,
+    members: Ints,
+    key: float,
+    depth: float,
+) -> float:
+    total = 0.0
+    for j in members:
+        total += _inflow(fleet, rule, start, step, floor, j, _filled(fleet, rule, floor, j, key, depth))
+    return total
+
+
+@compiled
+def _filled(fleet: Fleet, rule: int, floor: Floats, j: int, key: float, depth: float) -> float:
+    """N of a server that is filled to a key, and at key 0 to a depth; never below where it falls by itself."""
+    return max(_place(fleet, rule, j, key), depth, floor[j])
+
+
+@compiled
+def _place(fleet: Fleet, rule: int, j: int, key: float) -> float:
+    if rule == MARGINAL:
+        return place(fleet, j, key)
+    if rule == QUICKEST:
+        return _quick_place(fleet, j, key)
+    if rule == GROWTH:
+        return _growth(fleet, j, key)
+    return 1.0 / key  # FEWEST: N itself; FULLEST: the share of the cap
+
+
+@compiled
+def _inflow(
+    fleet: Fleet, rule: int, start: Floats, step: float, floor: Floats, j: int, workload: float
+) -> float:
+    """What a server takes in that ends at this workload."""
+    if rule == FULLEST:
+        return fleet.cap[j] * workload
+    if rule == GROWTH:
+        return fleet.cap[j] + workload
+    if step == np.inf:
+        return fleet.cap[j] if workload == np.inf else value(fleet, j, workload)
+    if workload <= floor[j]:
+        return 0.0
+    return max((workload - start[j]) / step + value(fleet, j, workload), 0.0)
+
+
+@compiled
+def _quick_place(fleet: Fleet, j: int, key: float) -> float:
+    """The least N with μ(N)/N ≤ key. Concave curves from the origin: the quotient never rises."""
+    if slope(fleet, j, 0.0) <= key:
+        return 0.0
+    low, high = 0.0, 1.0
+    while value(fleet, j, high) > key * high:
+        low, high = high, 2.0 * high
+        if high > 1e300:
+            return np.inf
+    while True:
+        middle = 0.5 * (low + high)
+        if not low < middle < high:
+            return high
+        if value(fleet, j, middle) > key * middle:
+            low = middle
+        else:
+            high = middle
+
+
+@compiled
+def _growth(fleet: Fleet, j: int, key: float) -> float:
+    """How fast an overloaded server grows under GMSR once it is large, by a key that falls as growth rises.
+
+    With N = g·t a hyperbolic curve's marginal is ab/(gt)², an exponential one's (a/b)e^(−gt/b), and a cap that
+    is reached leaves 0. So a dispatcher prefers any exponential server that does not grow linearly to any hyperbolic
+    one, and that to any at its cap, whatever the finite numbers; among alike equal marginals share the growth.
+    """
+    if fleet.kind[j] == HYPERBOLIC:
+        return np.sqrt(fleet.a[j] * fleet.b[j]) / (key - 1.0) if key > 1.0 else np.inf
+    if fleet.kind[j] == EXPONENTIAL:
+        return fleet.b[j] * (1.0 / key - 1.0) if key < 1.0 else 0.0
+    return 0.0
+
+
+@compiled
+def _exact(net: Network, demand: Floats, flow: Floats, servers: int) -> Floats:
+    """Scale away the dust: each dispatcher's flows add up to its demand. Returns what servers get."""
+    inflow = np.zeros(servers)
+    for i in range(len(demand)):
+        sent = 0.0
+        for edge in range(net.first[i], net.first[i + 1]):
+            sent += flow[edge]
+        factor = demand[i] / sent if sent > 0.0 else 0.0
+        for edge in range(net.first[i], net.first[i + 1]):
+            flow[edge] *= factor
+            inflow[net.server[edge]] += flow[edge]
+    return inflow
