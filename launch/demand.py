@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from gmsr.topology.errors import UserError
+from gmsr.topology.curves import last_kink
+from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 
 
@@ -41,6 +42,39 @@ def demand(topology: Topology) -> Demand:
 
         return Demand(rates, float(traces.read(Path(sizes.trace or arrivals.trace)).sizes.mean()))
     return Demand(rates, 1.0)
+
+
+def informed(topology: Topology) -> Topology:
+    """The same topology with the central optimum's flows as weights of its edges: what policy ``oracle`` goes by.
+
+    Under overload the flows are those of the long run (``theory.overload``). Raises RunError where no certified
+    optimum was found.
+    """
+    from gmsr.topology.theory.optimum import NoOptimum, Overloaded, solve
+    from gmsr.topology.theory.overload import decompose
+
+    volume = demand(topology).volume
+    try:
+        try:
+            flows = solve(topology, volume).flows
+        except Overloaded:
+            flows = decompose(topology, volume).flows
+    except NoOptimum as error:
+        raise RunError(f"policy oracle: {error}") from error
+    idle = {name for name, split in flows.items() if not sum(split.values()) > 0.0}  # any weight will do there
+    edges = tuple(
+        edge._replace(weight=1.0 if edge.dispatcher in idle else flows[edge.dispatcher].get(edge.server, 0.0))
+        for edge in topology.edges
+    )
+    return topology._replace(edges=edges)
+
+
+def smoothed(topology: Topology, window: float) -> Topology:
+    """All windows set to ``window`` times the last kink of the server's curve; 0 turns smoothing off."""
+    if not 0.0 <= window < float("inf"):
+        raise UserError(f"--smoothing: {window:g} must be a number ≥ 0, relative to a curve's last kink")
+    servers = tuple(each._replace(smoothing=window * last_kink(each.curve)) for each in topology.servers)
+    return topology._replace(servers=servers)
 
 
 def at_load(topology: Topology, load: float) -> Topology:

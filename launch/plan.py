@@ -49,6 +49,11 @@ class Choice(NamedTuple):
     options: dict[str, str]
     reads: tuple[str, ...]
 
+    @property
+    def informed(self) -> bool:
+        """Whether the launcher tells it what only a central planner knows."""
+        return self.target == POLICIES["oracle"]
+
 
 class Inputs(NamedTuple):
     """Prepared files: a schedule by dispatcher (trace arrivals), values that sizes are drawn from."""

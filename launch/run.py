@@ -24,6 +24,7 @@ from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 
 from . import limits, plan
+from .demand import informed
 from .place.base import Event, Place
 from .place.local import Local
 from .record.folder import write_json
@@ -71,6 +72,8 @@ def run(
     """
     policy = plan.choose(options.policy)
     limits.check(topology)
+    if policy.informed:
+        topology = informed(topology)
     run_dir = _make_folder(topology, options, out)
     topology = topology._replace(scale=options.scale)
     try:

@@ -15,4 +15,5 @@ POLICIES = {
     "least-latency": f"{_HERE}.least_latency:LeastLatency",
     "fastest": f"{_HERE}.fastest:Fastest",
     "static": f"{_HERE}.static:Static",
+    "oracle": f"{_HERE}.oracle:Oracle",
 }

@@ -8,12 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gmsr.topology.curves import last_kink
 from gmsr.topology.files import load
 from gmsr.topology.generate import with_rates
-from gmsr.topology.graph import Topology
 
 from .. import packaged, plan
+from ..demand import smoothed
 from ..record.text import table
 from ..run import run
 from ..show.progress import Progress
@@ -39,12 +38,6 @@ def measure(seconds: float) -> list[dict[str, Any]]:
                 row[label(name, factor, scale)] = run(topology, options, Path(folder) / "run", shown)["ratio"]
         rows.append(row)
     return rows
-
-
-def smoothed(topology: Topology, window: float) -> Topology:
-    """All windows set to ``window`` times the last kink of the server's curve."""
-    servers = tuple(each._replace(smoothing=window * last_kink(each.curve)) for each in topology.servers)
-    return topology._replace(servers=servers)
 
 
 def label(name: str, factor: float, scale: float) -> str:

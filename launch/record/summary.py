@@ -8,7 +8,7 @@ import numpy as np
 from gmsr.agents.journal import COMPLETED, IN_FLIGHT, LOST
 
 from ..demand import Demand
-from . import account, fidelity
+from . import account, fidelity, overload
 from .collect import Collected, collect, lost_cause
 from .folder import Folder, open_run, write_json
 from .intervals import interval, trend
@@ -67,7 +67,7 @@ class _Summary:
         drifting = trend(self.latencies)
         launch = self.folder.launch
         trust = self._fidelity(latency["mean"])
-        optimum, why_not = self._optimum()
+        optimum, excess, why_not = self._optimum()
         warnings = [f"not valid: {line}" for line in broken]
         warnings += fidelity.warnings(
             trust,
@@ -97,6 +97,7 @@ class _Summary:
             "fidelity": trust,
             "optimum": optimum,
             "ratio": ratio,
+            "overload": excess,
             "ready_real_s": launch["ready_real_s"] if launch else None,
         }
 
@@ -129,15 +130,16 @@ class _Summary:
 
     def _workload(self) -> dict[str, Any]:
         """Time averages over the measured time, from the exact instants of arrival and departure."""
+        means = self._mean_workloads(self.begin, self.end)
+        return {"mean": sum(means.values()), "by_server": means}
+
+    def _mean_workloads(self, begin: float, end: float) -> dict[str, float]:
         visits = self.run.visits
         gone = np.where(np.isnan(visits["departed"]), np.inf, visits["departed"])
-        stay = np.minimum(gone, self.end) - np.maximum(visits["arrived"], self.begin)
+        stay = np.minimum(gone, end) - np.maximum(visits["arrived"], begin)
         area = np.bincount(visits["server"], np.maximum(stay, 0.0), minlength=len(self.run.servers))
-        means = area / self.scale / self.span if self.span > 0 else np.zeros(len(area))
-        return {
-            "mean": float(means.sum()),
-            "by_server": dict(zip(self.run.servers, map(float, means), strict=True)),
-        }
+        means = area / self.scale / (end - begin) if end > begin else np.zeros(len(area))
+        return dict(zip(self.run.servers, map(float, means), strict=True))
 
     def _by_dispatcher(self) -> dict[str, Any]:
         jobs, servers = self.run.jobs, self.run.servers
@@ -201,16 +203,33 @@ class _Summary:
             "cpu": self.folder.launch["cpu"] if self.folder.launch else {},
         }
 
-    def _optimum(self) -> tuple[dict[str, float] | None, list[str]]:
-        from gmsr.topology.theory.optimum import NoOptimum, solve
+    def _optimum(self) -> tuple[dict[str, float] | None, dict[str, Any] | None, list[str]]:
+        """The optimum, or what takes its place where the demand does not fit, or why there is neither."""
+        from gmsr.topology.theory.optimum import NoOptimum, Overloaded, solve
 
         wanted = self._demand()
+        topology = self.folder.topology._replace(scale=self.scale)
         try:
-            best = solve(self.folder.topology, wanted.volume)
+            best = solve(topology, wanted.volume)
+        except Overloaded as error:
+            beside = overload.compare(
+                topology, wanted.volume, self._served(), self._mean_workloads, self.begin, self.end
+            )
+            return None, beside, [f"no optimum to compare with: {error}"]
         except NoOptimum as error:
-            return None, [f"no optimum to compare with: {error}"]
+            return None, None, [f"no optimum to compare with: {error}"]
         rate = sum(wanted.rates.values())
-        return {"latency": best.workload / rate, "workload": best.workload}, []
+        return {"latency": best.workload / rate, "workload": best.workload}, None, []
+
+    def _served(self) -> dict[str, float]:
+        visits, curves = self.run.visits, {each.id: each.curve for each in self.folder.topology.servers}
+        made = {}
+        for index, name in enumerate(self.run.servers):
+            own = visits["server"] == index
+            made[name] = overload.served(
+                curves[name], self.scale, visits["arrived"][own], visits["departed"][own], self.begin, self.end
+            )
+        return made
 
     def _demand(self) -> Demand:
         """Nominal where arrivals are drawn; a trace's own rates and sizes in the measured time.

@@ -30,6 +30,16 @@ def seconds(value: float | None) -> str:
     return f"{value:.4g} s" if value >= 0.1 else f"{value * 1e3:.3g} ms"
 
 
+def percent(share: float | None) -> str:
+    """A share for reading."""
+    return "–" if share is None else f"{share:.2%}"
+
+
+def rest(items: Mapping[str, Any]) -> list[str]:
+    """A line on what a table left out."""
+    return [f"… and {len(items) - AT_MOST} more (--json has all)"] if len(items) > AT_MOST else []
+
+
 def text(summary: Mapping[str, Any]) -> str:
     """The whole summary, a screen or two."""
     jobs, latency, messages = summary["jobs"], summary["latency"], summary["messages"]
@@ -51,8 +61,9 @@ def text(summary: Mapping[str, Any]) -> str:
         f"{messages['frames']} frames: "
         + ", ".join(f"{kind} {each['count']}" for kind, each in messages["by_kind"].items()),
         f"fidelity    late by {seconds(summary['fidelity']['lateness']['p50'])} (median), "
-        f"{seconds(summary['fidelity']['lateness']['p99'])} (p99, {_percent(summary['fidelity']['relative'])} of "
+        f"{seconds(summary['fidelity']['lateness']['p99'])} (p99, {percent(summary['fidelity']['relative'])} of "
         f"the mean latency); " + _cpu(summary["fidelity"]["cpu"]),
+        *_overload(summary.get("overload")),
         "",
         *_servers(summary),
         "",
@@ -71,12 +82,32 @@ def _optimum(summary: Mapping[str, Any]) -> str:
     return f"optimum     mean latency {seconds(best['latency'])}, workload {number(best['workload'])}{ratio}"
 
 
+def _overload(found: Mapping[str, Any] | None) -> list[str]:
+    """What theory says of an overloaded run, beside what it did."""
+    if not found:
+        return []
+    carried, stable = found["throughput"], found["stable_workload"]
+    grown = [name for name in found["growth"] if name not in found["stable"]["measured"]]
+    lines = [
+        f"overload    {number(found['offered'])} volume/s offered; carried {number(carried['measured'])} of the "
+        f"{number(carried['predicted'])} that fit ({percent(carried['measured'] / carried['predicted'])})",
+        f"            {len(found['stable']['predicted'])} servers are to stay stable with workload "
+        f"{number(stable['predicted'])}, theirs was {number(stable['measured'])}; of "
+        f"{len(found['growth'])} full ones {len(grown)} grew",
+    ]
+    rows = [
+        [
+            name,
+            number(each["measured"]),
+            number(each["predicted"]) + " (tie-break)" * (name in found["tie_break_decides"]),
+        ]
+        for name, each in list(found["growth"].items())[:AT_MOST]
+    ]
+    return [*lines, "", *table(["full server", "growth/s", "in the long run"], rows), *rest(found["growth"])]
+
+
 def _cpu(shares: Mapping[str, float]) -> str:
     return f"agents used {sum(shares.values()):.2f} cores" if shares else "CPU use not known"
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.2%}"
 
 
 def _servers(summary: Mapping[str, Any]) -> list[str]:
@@ -86,12 +117,12 @@ def _servers(summary: Mapping[str, Any]) -> list[str]:
             name,
             str(each["completed"]),
             number(each["throughput"]),
-            _percent(each["utilisation"]),
+            percent(each["utilisation"]),
             number(workload[name]),
         ]
         for name, each in list(summary["by_server"].items())[:AT_MOST]
     ]
-    return table(["server", "completed", "throughput", "utilisation", "workload"], rows) + _rest(
+    return table(["server", "completed", "throughput", "utilisation", "workload"], rows) + rest(
         summary["by_server"]
     )
 
@@ -103,8 +134,4 @@ def _dispatchers(summary: Mapping[str, Any]) -> list[str]:
         split = ", ".join(f"{server} {share:.0%}" for server, share in shares[:8])
         rows.append([name, str(each["offered"]), seconds(each["latency"]["mean"]), split])
     lines = table(["dispatcher", "offered", "mean latency", "where its jobs went"], rows)
-    return lines + _rest(summary["by_dispatcher"])
-
-
-def _rest(items: Mapping[str, Any]) -> list[str]:
-    return [f"… and {len(items) - AT_MOST} more (--json has all)"] if len(items) > AT_MOST else []
+    return lines + rest(summary["by_dispatcher"])

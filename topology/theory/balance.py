@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compiled import compiled
+from .compiled import compiled, inlined
 from .fleet import EXPONENTIAL, HYPERBOLIC, Flags, Fleet, Floats, Ints, place, slope, unfed, value
 from .network import Network, largest_flow
 
@@ -31,6 +31,8 @@ MARGINAL, FEWEST, QUICKEST, FULLEST, GROWTH = range(5)
 the share of its cap that a server carries (``load_factor``), and how fast it grows under overload."""
 LEAST_KEY = 1e-300
 """Below it a marginal is 0. What remains to be placed then goes to where N is least."""
+
+EPSILON = 2.2e-16
 
 
 class Balance(NamedTuple):
@@ -144,7 +146,7 @@ def _fill(
     fleet: Fleet, rule: int, start: Floats, step: float, floor: Floats, members: Ints, total: float,
     workload: Floats, bound: Floats,
 ) -> float:  # fmt: skip
-    """One part: find and return the key at which its servers take ``total``, by bisection to the last bit.
+    """One part: find and return the key at which its servers take ``total``.
 
     On a flat stretch many workloads share a key: there all servers go the same share of the way.
     """
@@ -154,38 +156,10 @@ def _fill(
         return np.inf
     if step == np.inf and rule <= QUICKEST:  # rounding must not ask for more than all caps
         total = min(total, _taken(fleet, rule, start, step, floor, members, LEAST_KEY, 0.0))
-    high, low = 1.0, 1.0  # the key to fill to: the higher, the less is taken
-    while high < 1e300 and _taken(fleet, rule, start, step, floor, members, high, 0.0) > total:
-        high *= 16.0
-    while low > LEAST_KEY and _taken(fleet, rule, start, step, floor, members, low, 0.0) < total:
-        low /= 16.0
-    deep, shallow = 0.0, 0.0
-    if low <= LEAST_KEY:  # all marginals are 0: a common N, as far as it takes
-        low = high = LEAST_KEY
-        deep = 1.0
-        while deep < 1e300 and _taken(fleet, rule, start, step, floor, members, low, deep) < total:
-            deep *= 2.0
-        while True:
-            middle = 0.5 * (shallow + deep)
-            if not shallow < middle < deep:
-                break
-            if _taken(fleet, rule, start, step, floor, members, low, middle) < total:
-                shallow = middle
-            else:
-                deep = middle
-    else:
-        while True:
-            middle = np.sqrt(low) * np.sqrt(high)
-            if not low < middle < high:
-                break
-            if _taken(fleet, rule, start, step, floor, members, middle, 0.0) < total:
-                high = middle
-            else:
-                low = middle
+    low, high, shallow, deep = _level(fleet, rule, start, step, floor, members, total)
     less = _taken(fleet, rule, start, step, floor, members, high, shallow)
     more = _taken(fleet, rule, start, step, floor, members, low, deep)
-    share = (total - less) / (more - less) if more > less else 1.0
-    share = min(max(share, 0.0), 1.0)
+    share = min(max((total - less) / (more - less), 0.0), 1.0) if more > less else 1.0
     for j in members:
         at_less = _filled(fleet, rule, floor, j, high, shallow)
         at_more = _filled(fleet, rule, floor, j, low, deep)
@@ -194,6 +168,74 @@ def _fill(
         large = _inflow(fleet, rule, start, step, floor, j, at_more)
         bound[j] = small + share * (large - small) if large > small else small
     return high
+
+
+@compiled
+def _level(
+    fleet: Fleet, rule: int, start: Floats, step: float, floor: Floats, members: Ints, total: float
+) -> tuple[float, float, float, float]:
+    """Keys low ≤ high, and depths, between which the servers come to take ``total``: neighbours, or one and the same.
+
+    In the key's logarithm, by Chandrupatla's method (Advances in Engineering Software 28, 1997): inverse quadratic
+    steps where they can be trusted, halving where the key jumps.
+    """
+    high, low = 1.0, 1.0  # the higher the key, the less is taken
+    over, under = 0.0, 0.0  # how far what is taken at low and high is from the total
+    while True:
+        under = _taken(fleet, rule, start, step, floor, members, high, 0.0) - total
+        if under <= 0.0 or high >= 1e300:
+            break
+        high *= 16.0
+    while True:
+        over = _taken(fleet, rule, start, step, floor, members, low, 0.0) - total
+        if over >= 0.0:
+            break
+        if low <= LEAST_KEY:  # all marginals are 0
+            shallow, deep = _depth(fleet, rule, start, step, floor, members, total)
+            return LEAST_KEY, LEAST_KEY, shallow, deep
+        low /= 16.0
+    here, there, third = np.log(high), np.log(low), 0.0
+    f_here, f_there, f_third = under, over, 0.0
+    part = 0.5
+    while True:
+        new = here + part * (there - here)
+        f_new = _taken(fleet, rule, start, step, floor, members, np.exp(new), 0.0) - total
+        if (f_new > 0.0) == (f_here > 0.0):
+            third, f_third = here, f_here
+        else:
+            third, f_third, there, f_there = there, f_there, here, f_here
+        here, f_here = new, f_new
+        least = 2.0 * EPSILON * (1.0 + abs(here)) / max(abs(there - here), 1e-300)
+        if f_here == 0.0:
+            return np.exp(here), np.exp(here), 0.0, 0.0
+        if least > 0.5:
+            return np.exp(min(here, there)), np.exp(max(here, there)), 0.0, 0.0
+        across = (here - there) / (third - there)
+        up = (f_here - f_there) / (f_third - f_there)
+        part = 0.5
+        if up * up < across and (1.0 - up) ** 2 < 1.0 - across:
+            part = f_here / (f_there - f_here) * f_third / (f_there - f_third) + (third - here) / (
+                there - here
+            ) * f_here / (f_third - f_here) * f_there / (f_third - f_there)
+        part = min(1.0 - least, max(least, part))
+
+
+@compiled
+def _depth(
+    fleet: Fleet, rule: int, start: Floats, step: float, floor: Floats, members: Ints, total: float
+) -> tuple[float, float]:
+    """Where all marginals are 0: neighbouring N, common to all servers, between which they come to take ``total``."""
+    shallow, deep = 0.0, 1.0
+    while deep < 1e300 and _taken(fleet, rule, start, step, floor, members, LEAST_KEY, deep) < total:
+        deep *= 2.0
+    while True:
+        middle = 0.5 * (shallow + deep)
+        if not shallow < middle < deep:
+            return shallow, deep
+        if _taken(fleet, rule, start, step, floor, members, LEAST_KEY, middle) < total:
+            shallow = middle
+        else:
+            deep = middle
 
 
 @compiled
@@ -213,13 +255,13 @@ def _taken(
     return total
 
 
-@compiled
+@inlined
 def _filled(fleet: Fleet, rule: int, floor: Floats, j: int, key: float, depth: float) -> float:
     """N of a server that is filled to a key, and at key 0 to a depth; never below where it falls by itself."""
     return max(_place(fleet, rule, j, key), depth, floor[j])
 
 
-@compiled
+@inlined
 def _place(fleet: Fleet, rule: int, j: int, key: float) -> float:
     if rule == MARGINAL:
         return place(fleet, j, key)
@@ -230,7 +272,7 @@ def _place(fleet: Fleet, rule: int, j: int, key: float) -> float:
     return 1.0 / key  # FEWEST: N itself; FULLEST: the share of the cap
 
 
-@compiled
+@inlined
 def _inflow(
     fleet: Fleet, rule: int, start: Floats, step: float, floor: Floats, j: int, workload: float
 ) -> float:
@@ -266,7 +308,7 @@ def _quick_place(fleet: Fleet, j: int, key: float) -> float:
             high = middle
 
 
-@compiled
+@inlined
 def _growth(fleet: Fleet, j: int, key: float) -> float:
     """How fast an overloaded server grows under GMSR once it is large, by a key that falls as growth rises.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import curves
 from ..curves import Curve
 from ..graph import Server
-from .compiled import compiled
+from .compiled import compiled, inlined
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -102,7 +102,7 @@ def _offsets(parts: Sequence[Sequence[object]]) -> Ints:
     return np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
 
 
-@compiled
+@inlined
 def piece(fleet: Fleet, j: int, workload: float) -> int:
     """Index of the linear piece to the right of a workload."""
     low, high = fleet.first[j], fleet.first[j + 1]
@@ -115,7 +115,7 @@ def piece(fleet: Fleet, j: int, workload: float) -> int:
     return int(low)
 
 
-@compiled
+@inlined
 def value(fleet: Fleet, j: int, workload: float) -> float:
     """μⱼ(N)."""
     kind, a, b = fleet.kind[j], fleet.a[j], fleet.b[j]
@@ -131,7 +131,7 @@ def value(fleet: Fleet, j: int, workload: float) -> float:
     return fleet.height[at] + fleet.slope[at] * (workload - fleet.start[at])
 
 
-@compiled
+@inlined
 def slope(fleet: Fleet, j: int, workload: float) -> float:
     """Right derivative of μⱼ, infinite where a power curve begins."""
     kind, a, b = fleet.kind[j], fleet.a[j], fleet.b[j]
@@ -162,7 +162,7 @@ def marginal(fleet: Fleet, j: int, workload: float, step: float) -> float:
     return (value(fleet, j, high) - value(fleet, j, low)) / (high - low)
 
 
-@compiled
+@inlined
 def place(fleet: Fleet, j: int, wanted: float) -> float:
     """The least N at which the reported marginal (step 0) is at most ``wanted`` > 0; 0 where it never is more."""
     kind, a, b = fleet.kind[j], fleet.a[j], fleet.b[j]

@@ -40,6 +40,7 @@ class Overload(NamedTuple):
     unstable: list[str]
     saturated: list[str]
     optimum: Optimum | None  # of the stable servers with what reaches them; None where nothing does
+    flows: dict[str, dict[str, float]]  # of all dispatchers, in the long run
     growth: dict[str, float]  # dN/dt in the long run of unstable and saturated servers
     open_growth: list[
         str
@@ -66,21 +67,22 @@ def decompose(topology: Topology, volume: Mapping[str, float]) -> Overload:
     Also of a system that is not overloaded: then no server grows.
     """
     found, demand = _classes(topology, volume)
-    free_i = {
-        each.id for each, confined in zip(topology.dispatchers, found.confined, strict=True) if not confined
-    }
-    full = {each.id for each, full in zip(topology.servers, found.saturated, strict=True) if full}
+    free = [each.id for each, kept in zip(topology.dispatchers, found.confined, strict=True) if not kept]
+    full = {each.id for each, is_full in zip(topology.servers, found.saturated, strict=True) if is_full}
     stable = [each.id for each in topology.servers if each.id not in full]
-    rest = part(topology, free_i, stable)
-    asked = {name: volume[name] for name in free_i}
-    growth, undecided = _growth(topology, volume, free_i, full, float(found.short.sum()))
+    asked = {name: volume[name] for name in free}
+    best = solve(part(topology, free, stable), asked) if sum(asked.values()) > 0.0 else None
+    flows: dict[str, dict[str, float]] = {each.id: {} for each in topology.dispatchers}
+    flows.update(best.flows if best else {})
+    growth, undecided = _growth(topology, volume, set(free), full, float(found.short.sum()), flows)
     return Overload(
         float(demand.sum()),
         found.throughput,
         stable,
         [each.id for each in topology.servers if each.id in full and not each.curve.cap_reached],
         [each.id for each in topology.servers if each.id in full and each.curve.cap_reached],
-        solve(rest, asked) if sum(asked.values()) > 0.0 else None,
+        best,
+        flows,
         growth,
         undecided,
     )
@@ -102,30 +104,35 @@ def part(topology: Topology, dispatchers: Iterable[str], servers: Iterable[str])
 
 
 def _growth(
-    topology: Topology, volume: Mapping[str, float], free: set[str], full: set[str], excess: float
+    topology: Topology,
+    volume: Mapping[str, float],
+    free: set[str],
+    full: set[str],
+    excess: float,
+    flows: dict[str, dict[str, float]],
 ) -> tuple[dict[str, float], list[str]]:
-    """Long-run growth of the saturated servers, and those of them where only a tie-break says who grows."""
-    if not full:
-        return {}, []
-    if excess == 0.0:  # caps are met exactly: nothing grows linearly
-        return {each.id: 0.0 for each in topology.servers if each.id in full}, []
-    confined = [each.id for each in topology.dispatchers if each.id not in free]
-    sub = part(topology, confined, full)
-    demand = offered(sub, volume)
-    found = balance(network(sub), fleet(sub.servers, smoothed=False), demand, GROWTH)
+    """Long-run growth of the saturated servers, and those of them where only a tie-break says who grows.
+
+    Adds what their dispatchers send to ``flows``.
+    """
+    sub = part(topology, {each.id for each in topology.dispatchers} - free, full)
+    if not sub.edges:
+        return {server.id: 0.0 for server in sub.servers}, []
+    net = network(sub)
+    found = balance(net, fleet(sub.servers, smoothed=False), offered(sub, volume), GROWTH)
+    for edge, rate in zip(net.order, found.flow, strict=True):
+        flows[sub.edges[edge].dispatcher][sub.edges[edge].server] = float(rate)
+    more = [got - server.curve.cap for server, got in zip(sub.servers, found.inflow, strict=True)]
     growth = {
-        server.id: float(max(got - server.curve.cap, 0.0))
-        for server, got in zip(sub.servers, found.inflow, strict=True)
+        server.id: float(rate) if rate > GROWS * excess and excess > 0.0 else 0.0
+        for server, rate in zip(sub.servers, more, strict=True)
     }
-    growth = {name: rate if rate > GROWS * excess else 0.0 for name, rate in growth.items()}
-    # In parts where nothing but reached caps is left, all marginals are 0.
-    ending = {each.id: not each.curve.cap_reached for each in sub.servers}
-    decided = {at for at, server in zip(found.part_j, sub.servers, strict=True) if ending[server.id]}
+    # In parts where nothing but reached caps is left, all marginals are 0, and nothing says who grows.
+    endless = {at for at, server in zip(found.part_j, sub.servers, strict=True) if not server.curve.cap_reached}
+    growing = {at for at, server in zip(found.part_j, sub.servers, strict=True) if growth[server.id] > 0.0}
     undecided = [
-        server.id for at, server in zip(found.part_j, sub.servers, strict=True) if at not in decided and any(
-            growth[other.id] > 0.0 for where, other in zip(found.part_j, sub.servers, strict=True) if where == at
-        )
-    ]  # fmt: skip
+        server.id for at, server in zip(found.part_j, sub.servers, strict=True) if at in growing - endless
+    ]
     return growth, undecided
 
 
