@@ -61,7 +61,9 @@ def informed(topology: Topology) -> Topology:
             flows = decompose(topology, volume).flows
     except NoOptimum as error:
         raise RunError(f"policy oracle: {error}") from error
-    idle = {name for name, split in flows.items() if not sum(split.values()) > 0.0}  # any weight will do there
+    idle = {
+        name for name, split in flows.items() if not sum(split.values()) > 0.0
+    }  # any weight will do there
     edges = tuple(
         edge._replace(weight=1.0 if edge.dispatcher in idle else flows[edge.dispatcher].get(edge.server, 0.0))
         for edge in topology.edges

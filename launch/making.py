@@ -43,10 +43,26 @@ def make(
     return generate.with_rates(made, _factor(made, load))
 
 
-def write(topology: Topology, out: Path | None) -> None:
-    """YAML to a new file, or to standard output. Raises UserError if the file exists."""
+def naive(kind: str, parameter: float | None, scale: float | None) -> Topology | None:
+    """A member of a family on which a naive policy fails; None if KIND is none of them. Raises UserError."""
+    from gmsr.topology.theory import naive as families
+
+    if kind not in families.FAMILIES:
+        if parameter is not None:
+            raise UserError(
+                f"--parameter: goes with the kinds {', '.join(families.FAMILIES)}, and only with them"
+            )
+        return None
+    return families.make(
+        kind, 10.0 if parameter is None else parameter, families.SCALE if scale is None else scale
+    )
+
+
+def write(topology: Topology, out: Path | None, runs: bool = False) -> None:
+    """YAML to a new file, or to standard output; with how to run it if ``runs``. Raises UserError if the file exists."""
     plain = topology.to_dict()
-    del plain["run"]
+    if not runs:
+        del plain["run"]
     text = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     if out is None:
         click.echo(text, nl=False)

@@ -281,10 +281,10 @@ def difference(curve: Curve, jobs: int, scale: float) -> float:
 
 
 def mean_slope(curve: Curve, workload: float, width: float) -> float:
-    """Mean slope of the curve over [N − w, N + w], cut at 0; the right derivative if w = 0."""
-    if width == 0.0:
-        return curve.slope(workload)
+    """Mean slope of the curve over [N − w, N + w], cut at 0; the right derivative if w = 0, or too small to tell."""
     low, high = max(workload - width, 0.0), workload + width
+    if not high > low:
+        return curve.slope(workload)
     return (curve.value(high) - curve.value(low)) / (high - low)
 
 

@@ -1,4 +1,4 @@
-"""``gmsr bench throughput | startup | chains | smoothing``."""
+"""``gmsr bench throughput | startup | chains | smoothing | theory | naive``."""
 
 import click
 
@@ -66,4 +66,25 @@ def smoothing(seconds: float, as_json: bool) -> None:
     if not 0.0 < seconds < 1e4:
         raise UserError("--seconds: must be a number > 0")
     rows = measure(seconds)
+    emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@AS_JSON
+def theory(as_json: bool) -> None:
+    """Optima of large graphs, and the slotted model beside a bare pass over its arrays and beside SimPy."""
+    from ..bench import optima, slots
+
+    found = {**optima.measure(), "slotted": slots.measure()}
+    emit(found) if as_json else click.echo(f"{optima.text(found)}\n\n{slots.text(found['slotted'])}")
+
+
+@command.command()
+@click.option("--processes", is_flag=True, help="At P = 4 also in real processes: four minutes more.")
+@AS_JSON
+def naive(processes: bool, as_json: bool) -> None:
+    """Families on which naive policies fail: ratios to the optimum by formula, in the models, in processes."""
+    from ..bench.naive import measure, text
+
+    rows = measure(processes)
     emit(rows) if as_json else click.echo(text(rows))

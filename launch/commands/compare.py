@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import AS_JSON, FILE, emit, opened, run_options
+from .options import AS_JSON, FILE, emit, numbers, opened, run_options
 
 
 @click.command()
@@ -15,6 +15,8 @@ from .options import AS_JSON, FILE, emit, opened, run_options
     help="Separated by commas, options as NAME:key=value,key=value, which belong to the policy before them.",
 )  # fmt: skip
 @click.option("--repeats", default=1, show_default=True, help="Runs of each policy, with consecutive seeds.")
+@click.option("--smoothing", callback=numbers, help="Windows, relative to each last kink; 0 is plain GMSR.")
+@click.option("--model", help="slotted or fluid: in this model instead of in processes.")
 @run_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to make for the runs [default: runs/…].")
 @AS_JSON
@@ -22,6 +24,8 @@ def command(
     file: str,
     policies: str,
     repeats: int,
+    smoothing: list[float],
+    model: str | None,
     out: Path | None,
     as_json: bool,
     load: float | None,
@@ -32,6 +36,8 @@ def command(
 
     The first policy is the one that the others are compared with.
     """
+    from gmsr.topology.errors import UserError
+
     from .. import plan
     from ..compare import compare, figures, split, text
     from ..pace import resolve
@@ -40,6 +46,20 @@ def command(
     topology = opened(file, load)
     names = split(policies)
     options = plan.options(topology, **chosen)._replace(policy=names[0] if names else "")
-    options = resolve(topology, options, pace)
-    compared = figures(compare(topology, options, names, repeats, out, lambda label: Progress(label=label)))
+    play = None
+    if model is None:
+        options = resolve(topology, options, pace)
+    else:
+        from ..theory import model as models
+
+        if model not in ("slotted", "fluid") or out is not None:
+            raise UserError(
+                f"--model: {model!r} is unknown; choose slotted or fluid"
+                if out is None
+                else "--out: a model writes no run directories; leave it out"
+            )
+        play = models.slotted if model == "slotted" else models.fluid
+    compared = figures(
+        compare(topology, options, names, repeats, out, lambda label: Progress(label=label), smoothing, play)
+    )
     emit({"policies": compared}) if as_json else click.echo(text(compared))

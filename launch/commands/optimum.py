@@ -8,9 +8,13 @@ from .options import AS_JSON, FILE, emit, opened
 @click.command()
 @FILE
 @click.option("--load", type=float, help="Scale rates (or a trace's speed) to this load factor.")
-@click.option("--hold", "holding", is_flag=True, help="Under overload: how many saturated servers can be held.")
+@click.option(
+    "--hold", "holding", is_flag=True, help="Under overload: how many saturated servers can be held."
+)
 @click.option("--sensitivity", is_flag=True, help="What more capacity and new edges would be worth.")
-@click.option("--method", default="auto", show_default=True, help="conic, balance, or auto: what fits the graph.")
+@click.option(
+    "--method", default="auto", show_default=True, help="conic, balance, or auto: what fits the graph."
+)
 @AS_JSON
 def command(
     file: str, load: float | None, holding: bool, sensitivity: bool, method: str, as_json: bool
@@ -33,4 +37,4 @@ def command(
         return
     click.echo(text(found))
     if sensitivity:
-        click.echo("\n" + worth_text(found["sensitivity"]))
+        click.echo("\n" + worth_text(found["sensitivity"], found.get("latency")))

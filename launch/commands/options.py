@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from gmsr.topology.graph import Topology
 
 FILE = click.argument("file", type=click.Path())
+PLOT = click.option("--plot", type=click.Path(path_type=Path), help="An .svg or .png file to make.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
 _RUN: list[Callable[[Any], Any]] = [
@@ -42,6 +44,22 @@ def opened(file: str, load: float | None = None) -> "Topology":
     for warning in warnings:
         click.echo(f"note: {warning}", err=True)
     return topology if load is None else at_load(topology, load)
+
+
+def words(_context: click.Context, _option: click.Parameter, text: str) -> list[str]:
+    """A list of names separated by commas."""
+    found = [piece.strip() for piece in text.split(",") if piece.strip()]
+    if not found or len(set(found)) != len(found):
+        raise click.BadParameter(f"{text!r} must name each thing once, at least one")
+    return found
+
+
+def numbers(_context: click.Context, _option: click.Parameter, text: str | None) -> list[float]:
+    """A list of numbers separated by commas; empty where nothing was said."""
+    try:
+        return [float(piece) for piece in (text or "").split(",") if piece.strip()]
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no list of numbers separated by commas") from error
 
 
 def emit(document: object) -> None:

@@ -28,20 +28,31 @@ def command() -> None:
 )
 @click.option("--curves", default="hyperbolic", show_default=True, help="A curve kind, or mixed.")
 @click.option("--spread", default=4.0, show_default=True, help="Largest over smallest size of servers.")
-@click.option("--scale", default=1.0, show_default=True, help="The scale n that the file asks for.")
+@click.option(
+    "--scale", type=float, help="The scale n that the file asks for [default: 1; naive families: 100]."
+)
+@click.option(
+    "--parameter", type=float, help="P of the families on which a naive policy fails [default: 10]."
+)
 @click.option("--from", "source", type=click.Path(path_type=Path), help="The graph that KIND 'import' reads.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write [default: standard output].")
 def new(
     kind: str, dispatchers: int, servers: int, degree: int, load: float, seed: int, rates: str, curves: str,
-    spread: float, scale: float, source: Path | None, out: Path | None,
+    spread: float, scale: float | None, parameter: float | None, source: Path | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Make a topology of KIND complete, random, k-nearest, star, path, tree, power-law or zones.
 
     KIND 'import' takes the graph of --from: an edge list (lines "dispatcher server"), GraphML (.graphml) or
     node-link JSON (.json).
-    """
-    from ..making import make, write
 
+    KINDs pigou, starved-fast, weak-one and rich-get-richer are families on which a naive policy (least-latency, jsq,
+    random, fastest) grows worse than the optimum without bound as --parameter grows; see docs/theory.md.
+    """
+    from ..making import make, naive, write
+
+    if (made := naive(kind, parameter, scale)) is not None:
+        write(made, out, runs=True)
+        return
     topology = make(
         kind,
         dispatchers,
@@ -54,7 +65,7 @@ def new(
         spread=spread,
         source=source,
     )
-    write(topology._replace(scale=scale), out)
+    write(topology._replace(scale=1.0 if scale is None else scale), out)
 
 
 @command.command()

@@ -16,9 +16,7 @@ NOISE = 4.0
 """… and so many standard deviations of a Poisson number more, since a stable one wanders too."""
 
 
-def served(
-    curve: Curve, scale: float, arrived: Any, departed: Any, begin: float, end: float
-) -> float:
+def served(curve: Curve, scale: float, arrived: Any, departed: Any, begin: float, end: float) -> float:
     """Volume per second that a server worked off in [begin, end): the mean of μ(N(t)) over its visits' exact instants.
 
     ``arrived`` and ``departed`` (shape (visits,), not-a-number while still there) in emulated seconds.
@@ -74,7 +72,7 @@ def compare(
             name: {"measured": 2.0 * (last[name] - second[name]) / span, "predicted": rate}
             for name, rate in found.growth.items()
         },
+        "grown": [server.id for server in topology.servers if server.id in growing],
         "held": [name for name in found.saturated if name not in growing],
         "tie_break_decides": found.open_growth,
     }
-

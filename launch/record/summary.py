@@ -227,7 +227,12 @@ class _Summary:
         for index, name in enumerate(self.run.servers):
             own = visits["server"] == index
             made[name] = overload.served(
-                curves[name], self.scale, visits["arrived"][own], visits["departed"][own], self.begin, self.end
+                curves[name],
+                self.scale,
+                visits["arrived"][own],
+                visits["departed"][own],
+                self.begin,
+                self.end,
             )
         return made
 

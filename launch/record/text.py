@@ -87,13 +87,12 @@ def _overload(found: Mapping[str, Any] | None) -> list[str]:
     if not found:
         return []
     carried, stable = found["throughput"], found["stable_workload"]
-    grown = [name for name in found["growth"] if name not in found["stable"]["measured"]]
     lines = [
         f"overload    {number(found['offered'])} volume/s offered; carried {number(carried['measured'])} of the "
         f"{number(carried['predicted'])} that fit ({percent(carried['measured'] / carried['predicted'])})",
         f"            {len(found['stable']['predicted'])} servers are to stay stable with workload "
         f"{number(stable['predicted'])}, theirs was {number(stable['measured'])}; of "
-        f"{len(found['growth'])} full ones {len(grown)} grew",
+        f"{len(found['growth'])} full ones {len(set(found['growth']) & set(found['grown']))} grew",
     ]
     rows = [
         [

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gmsr.topology.errors import UserError
 from gmsr.topology.generate import crossings_reduced
 from gmsr.topology.graph import Topology
 
-FORMATS = (".svg", ".png")
+from .figure import COLOURS, panels, save, writable
+
 INCHES_A_NODE = 0.22
 INCHES_MAX = 400.0
 """Matplotlib draws at most 65,536 pixels: beyond 1,800 nodes a side they move closer."""
-DISPATCHER_COLOUR = "#0072b2"  # Okabe and Ito's palette, for all kinds of colour vision
+DISPATCHER_COLOUR = COLOURS[0]
 KIND_COLOURS = {
     "hyperbolic": "#009e73",
     "exponential": "#e69f00",
@@ -28,14 +28,8 @@ def draw(topology: Topology, out: Path, volume: Mapping[str, float]) -> None:
 
     Raises UserError if the file exists, or its ending is neither.
     """
-    if out.suffix.lower() not in FORMATS:
-        raise UserError(f"--out: {out} ends in neither {' nor '.join(FORMATS)}; name it so")
-    if out.exists():
-        raise UserError(f"--out: {out} exists; name a file that does not, nothing is overwritten")
+    writable(out, "--out")
     import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
     from matplotlib.collections import LineCollection
 
     left = {dispatcher.id: index for index, dispatcher in enumerate(topology.dispatchers)}
@@ -43,7 +37,7 @@ def draw(topology: Topology, out: Path, volume: Mapping[str, float]) -> None:
     pairs = [(left[edge.dispatcher], right[edge.server]) for edge in topology.edges]
     orders = crossings_reduced(len(left), len(right), pairs)
     height = min(INCHES_MAX, max(3.0, INCHES_A_NODE * max(len(left), len(right)) + 1.5))
-    figure, axes = plt.subplots(figsize=(9.0, height), layout="constrained")
+    figure, (axes,) = panels(1, 9.0, height)
     at_left = {index: _height(place, len(left)) for place, index in enumerate(orders[0])}
     at_right = {index: _height(place, len(right)) for place, index in enumerate(orders[1])}
     fade = min(0.9, max(0.4, 25.0 / len(pairs)))
@@ -61,12 +55,7 @@ def draw(topology: Topology, out: Path, volume: Mapping[str, float]) -> None:
     axes.set_title(
         f"{topology.name}: {len(left)} dispatchers, {len(right)} servers, {len(pairs)} edges", fontsize=11
     )
-    try:
-        figure.savefig(out, dpi=150)
-    except OSError as error:
-        raise UserError(f"--out: {out}: {error.strerror}; name a file that can be written") from error
-    finally:
-        plt.close(figure)
+    save(figure, out, "--out")
 
 
 def _height(place: int, count: int) -> float:

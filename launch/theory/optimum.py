@@ -39,6 +39,7 @@ def best(topology: Topology, method: str = "auto", holding: bool = False) -> dic
         "residual": found.residual,
         "residuals": found.residuals._asdict(),
         "method": found.method,
+        "agreement": found.agreement,
     }
 
 
@@ -116,8 +117,10 @@ def _optimum_text(found: Mapping[str, Any]) -> list[str]:
          number(each["marginal"])]
         for name, each in list(found["servers"].items())[:AT_MOST]
     ]  # fmt: skip
+    agreed = found["agreement"]
+    beside = "" if agreed is None else f"; conic solver and balance method agree to {agreed:.0e}"
     return [
-        f"mean latency {seconds(found['latency'])}, workload {number(found['workload'], 7)} ({found['method']} method)",
+        f"mean latency {seconds(found['latency'])}, workload {number(found['workload'], 7)}{beside}",
         f"conditions of optimality: workload above the least by a share of {residuals['excess']:.1e} at the most, "
         f"demand missed by {residuals['demand']:.1e}, capacity by {residuals['capacity']:.1e}",
         "",
@@ -131,9 +134,17 @@ def _overload_text(found: Mapping[str, Any]) -> list[str]:
     growing = []
     for name, each in list(found["servers"].items())[:AT_MOST]:
         grows = each.get("growth")
-        growth = "–" if grows is None else number(grows) + (" (tie-break)" if each["tie_break_decides"] else "")
+        growth = (
+            "–" if grows is None else number(grows) + (" (tie-break)" if each["tie_break_decides"] else "")
+        )
         growing.append(
-            [name, classes[name], number(each["workload"]) if grows is None else "", number(each["throughput"]), growth]
+            [
+                name,
+                classes[name],
+                number(each["workload"]) if grows is None else "",
+                number(each["throughput"]),
+                growth,
+            ]
         )
     lines = [
         f"overloaded: {number(found['offered'])} volume/s offered, {number(found['throughput'])} is the most that any "

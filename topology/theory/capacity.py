@@ -84,7 +84,9 @@ def load_factor(topology: Topology, volume: Mapping[str, float]) -> float:
         return 0.0
     kept = ~endless[net.dispatcher]
     bound = from_pairs(net.dispatcher[kept], net.server[kept], len(demand), len(plain.kind))
-    capped = plain._replace(cap=np.where(np.isfinite(plain.cap), plain.cap, 0.0))  # no edge leads to the others now
+    capped = plain._replace(
+        cap=np.where(np.isfinite(plain.cap), plain.cap, 0.0)
+    )  # no edge leads to the others now
     found = balance(bound, capped, np.where(endless, 0.0, demand), FULLEST)
     return float((1.0 / found.key).max())
 

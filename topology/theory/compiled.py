@@ -35,14 +35,15 @@ def parallel(function: Function) -> Function:
 
 
 def _compile(function: Function, options: dict[str, Any]) -> Function:
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _CACHE  # read while decorating; nobody else's functions are to follow
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = _CACHE  # read while decorating; nobody else's functions are to follow
     try:
         made: Function = numba.njit(cache=True, error_model="numpy", **options)(function)
     except RuntimeError:  # nowhere to keep a cache: compile anew each time
         made = numba.njit(error_model="numpy", **options)(function)
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
     return made
 
 

@@ -1,10 +1,10 @@
-"""The fluid limit (MODEL section 5): dNⱼ/dt = Σᵢ λᵢxᵢⱼ − μⱼ(Nⱼ), where dispatchers send to the best of their servers only.
+"""The fluid limit (MODEL section 5): dNⱼ/dt = Σᵢ λᵢxᵢⱼ − μⱼ(Nⱼ), where dispatchers send to the best of their servers.
 
-An explicit scheme chatters where servers tie. Here each step is implicit, so that what a dispatcher goes by is taken at the
-step's end: ``balance`` finds flows that keep tied servers tied for as long as they can be (sliding). One step of length h
-is compared with two of h/2, which tells the error, and both are extrapolated to second order (Richardson; Hairer and
-Wanner, "Solving ordinary differential equations II", section IV.9). Where a dispatcher changes its mind within a step no
-order is to be had: steps shrink there to a floor and grow again.
+An explicit scheme chatters where servers tie. Here each step is implicit, so that what a dispatcher goes by is taken
+at the step's end: ``balance`` finds flows that keep tied servers tied for as long as they can be (sliding). One step of
+length h is compared with two of h/2, which tells the error, and both are extrapolated to second order (Richardson;
+Hairer and Wanner, "Solving ordinary differential equations II", section IV.9). Where a dispatcher changes its mind
+within a step no order is to be had: steps shrink there to a floor and grow again.
 """
 
 from typing import NamedTuple
@@ -41,7 +41,6 @@ class Fluid(NamedTuple):
 
     t: Floats  # (K,)
     workload: Floats  # (K, J)
-    inflow: Floats  # (K, J) volume per second; of the step that ends there
     settled: bool  # whether it came to rest before the end
 
     @property
@@ -57,12 +56,14 @@ def shares(net: Network, weights: Floats, demand: Floats) -> Floats:
 
 
 def undecided(topology: Topology) -> list[Server]:
-    """Servers whose plain GMSR flows the inclusion alone does not fix: kinked, shared, not smoothed (MODEL section 5)."""
+    """Servers whose flows under plain GMSR the inclusion does not fix: kinked, shared, not smoothed (MODEL 5)."""
     sharers: dict[str, int] = {}
     for edge in topology.edges:
         sharers[edge.server] = sharers.get(edge.server, 0) + 1
     return [
-        each for each in topology.servers if each.curve.kinks and each.width == 0.0 and sharers.get(each.id, 0) > 1
+        each
+        for each in topology.servers
+        if each.curve.kinks and each.width == 0.0 and sharers.get(each.id, 0) > 1
     ]
 
 
@@ -80,14 +81,41 @@ def integrate(
 
     ``flow`` (E,), for FIXED: what goes along each edge. Raises ArithmeticError where steps ran out.
     """
-    begin = np.zeros(len(fleet.kind)) if start is None else np.asarray(start, dtype=np.float64)
-    fixed = np.zeros(len(begin))
+    now = np.zeros(len(fleet.kind)) if start is None else np.array(start, dtype=np.float64)
+    fixed = np.zeros(len(now))
     if flow is not None:
-        fixed = np.bincount(net.server, flow, minlength=len(begin)).astype(np.float64)
-    t, workload, inflow, settled = _integrate(net, fleet, demand, rule, fixed, begin, duration)
-    if not settled and t[-1] < duration:
-        raise ArithmeticError(f"the fluid path needs more than {MOST_STEPS} steps; it stands at t = {t[-1]:.4g}")
-    return Fluid(t, workload, inflow, settled)
+        fixed = np.bincount(net.server, flow, minlength=len(now)).astype(np.float64)
+    offered = float(demand.sum())
+    at, length, settled = 0.0, 0.0, False
+    times, path = [0.0], [now]
+    for _ in range(MOST_STEPS):
+        if at >= duration or settled:
+            return Fluid(np.array(times), np.array(path), settled)
+        scale = max(float(now.sum()), 1e-3) / offered
+        floor = FLOOR * scale
+        length = min(max(length, floor), CEILING * duration, duration - at)
+        whole = _step(net, fleet, demand, rule, fixed, now, length)
+        both = _step(
+            net,
+            fleet,
+            demand,
+            rule,
+            fixed,
+            _step(net, fleet, demand, rule, fixed, now, 0.5 * length),
+            0.5 * length,
+        )
+        error, change, most = np.abs(both - whole).max(), np.abs(both - now).max(), both.max()
+        allowed = RELATIVE * change + 1e-14 * most
+        if error > allowed and length > 1.01 * floor:
+            length *= max(0.25, 0.8 * np.sqrt(allowed / error))
+            continue
+        now = np.maximum(2.0 * both - whole, 0.0)
+        at += length
+        settled = bool(change * scale <= AT_REST * most * length) and rule != FASTEST
+        times.append(at)
+        path.append(now)
+        length *= 2.0 if error <= 0.0 else min(2.0, 0.9 * allowed / error)
+    raise ArithmeticError(f"the fluid path needs more than {MOST_STEPS} steps; it stands at t = {at:.4g}")
 
 
 def rest(net: Network, fleet: Fleet, demand: Floats, rule: int) -> Floats | None:
@@ -95,63 +123,22 @@ def rest(net: Network, fleet: Fleet, demand: Floats, rule: int) -> Floats | None
     return balance(net, fleet, demand, rule).workload if rule in (MARGINAL, FEWEST, QUICKEST) else None
 
 
-@compiled
-def _integrate(
-    net: Network, fleet: Fleet, demand: Floats, rule: int, fixed: Floats, start: Floats, duration: float
-) -> tuple[Floats, Floats, Floats, bool]:
-    servers = len(start)
-    room = 256
-    times, path, inflows = np.zeros(room), np.zeros((room, servers)), np.zeros((room, servers))
-    path[0] = start
-    now, at, count = start.copy(), 0.0, 1
-    scale = (start.sum() + 1e-9) / demand.sum()
-    length = min(FLOOR * max(scale, 1e-6 * duration), duration)
-    settled = False
-    for _ in range(MOST_STEPS):
-        if at >= duration or settled:
-            break
-        scale = max(now.sum(), 1e-3) / demand.sum()
-        floor, ceiling = FLOOR * scale, CEILING * duration
-        length = min(max(length, floor), ceiling, duration - at)
-        whole, _ = _step(net, fleet, demand, rule, fixed, now, length)
-        half, _ = _step(net, fleet, demand, rule, fixed, now, 0.5 * length)
-        both, inflow = _step(net, fleet, demand, rule, fixed, half, 0.5 * length)
-        error, change, most = 0.0, 0.0, 0.0
-        for j in range(servers):
-            error = max(error, abs(both[j] - whole[j]))
-            change = max(change, abs(both[j] - now[j]))
-            most = max(most, both[j])
-        allowed = RELATIVE * change + 1e-14 * most
-        if error > allowed and length > 1.01 * floor:
-            length *= max(0.25, 0.8 * np.sqrt(allowed / error))
-            continue
-        for j in range(servers):
-            now[j] = max(2.0 * both[j] - whole[j], 0.0)
-        at += length
-        settled = change * scale <= AT_REST * most * length and rule != FASTEST
-        if count == room:
-            room *= 2
-            times, path, inflows = _longer(times), _taller(path), _taller(inflows)
-        times[count], path[count], inflows[count] = at, now, inflow
-        count += 1
-        length *= 2.0 if error <= 0.0 else min(2.0, 0.9 * allowed / error)
-    inflows[0] = inflows[1]
-    return times[:count].copy(), path[:count].copy(), inflows[:count].copy(), settled
-
-
-@compiled
 def _step(
     net: Network, fleet: Fleet, demand: Floats, rule: int, fixed: Floats, now: Floats, length: float
-) -> tuple[Floats, Floats]:
-    """An implicit step: workloads at its end, and inflows."""
+) -> Floats:
+    """Workloads at the end of an implicit step."""
     if rule < FIXED:
-        workload, inflow, _, _, _, _ = settle(net, fleet, demand, rule, now, length)
-        return workload, inflow
+        return settle(net, fleet, demand, rule, now, length)[0]
     inflow = fixed if rule == FIXED else _to_the_fastest(net, fleet, demand, now)
-    workload = np.empty(len(now))
-    for j in range(len(now)):
-        workload[j] = unfed(fleet, j, now[j] + length * inflow[j], length)
-    return workload, inflow
+    return _relaxed(fleet, now + length * inflow, length)
+
+
+@compiled
+def _relaxed(fleet: Fleet, gathered: Floats, length: float) -> Floats:
+    workload = np.empty(len(gathered))
+    for j in range(len(gathered)):
+        workload[j] = unfed(fleet, j, gathered[j], length)
+    return workload
 
 
 @compiled
@@ -166,17 +153,3 @@ def _to_the_fastest(net: Network, fleet: Fleet, demand: Floats, now: Floats) -> 
                 best, chosen = rate, net.server[edge]
         inflow[chosen] += demand[i]
     return inflow
-
-
-@compiled
-def _longer(row: Floats) -> Floats:
-    grown = np.zeros(2 * len(row))
-    grown[: len(row)] = row
-    return grown
-
-
-@compiled
-def _taller(rows: Floats) -> Floats:
-    grown = np.zeros((2 * len(rows), rows.shape[1]))
-    grown[: len(rows)] = rows
-    return grown

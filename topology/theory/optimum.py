@@ -2,8 +2,8 @@
 
 minimise Σⱼ Nⱼ subject to Σᵢ fᵢⱼ ≤ μⱼ(Nⱼ), Σⱼ fᵢⱼ = λᵢ, f ≥ 0 on edges. Two ways lead there: a conic solver
 (``conic``) and an exact method for this problem (``balance``), which also takes the graphs that are too large for the
-first. Neither's word is taken for it: ``certificate`` bounds the excess from flows and prices, and the bound is part
-of the result.
+first. Where both are asked the better certified answer counts, and how far they agree is part of the result. Neither's
+word is taken for it: ``certificate`` bounds the excess from flows and prices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,12 +20,10 @@ from .certificate import Residuals
 from .fleet import Fleet, Floats, fleet
 from .network import Network, network, offered
 
-GOOD_RESIDUAL = 1e-7
-"""No better answer is looked for."""
 ACCEPTED_RESIDUAL = 1e-6
 """Beyond it a solution is not one."""
 CONIC_EDGES = 1500
-"""Up to so many edges the conic solver is asked first: a second or two."""
+"""Up to so many edges the conic solver is asked too: a second or two."""
 KINK = 1e-7
 """A workload counts as at a kink within this share of itself (for the marginal that is told; nothing hangs on it)."""
 METHODS = ("auto", "conic", "balance")
@@ -52,6 +50,9 @@ class Optimum(NamedTuple):
     ]  # marginal rate of each dispatcher's used servers; infinite where it offers nothing
     residuals: Residuals
     method: str  # conic or balance
+    agreement: (
+        float | None
+    )  # relative difference of ΣN between the two methods; None where only one was asked
 
     @property
     def residual(self) -> float:
@@ -72,9 +73,8 @@ class _Candidate(NamedTuple):
 def solve(topology: Topology, volume: Mapping[str, float], method: str = "auto") -> Optimum:
     """The optimum at demand ``volume`` (per second, by dispatcher).
 
-    ``method``: ``conic``, ``balance``, or ``auto``: conic where the graph is small, balance where it is not or where
-    the conic answer is not certified. Raises Overloaded if the demand does not fit the servers' capacity, NoOptimum if no
-    certified solution was found.
+    ``method``: ``conic``, ``balance``, or ``auto``: both where the graph is small, else balance. Raises Overloaded if
+    the demand does not fit the servers' capacity, NoOptimum if no certified solution was found.
     """
     net, plain = network(topology), fleet(topology.servers, smoothed=False)
     demand = offered(topology, volume)
@@ -83,20 +83,23 @@ def solve(topology: Topology, volume: Mapping[str, float], method: str = "auto")
     if classify(net, plain, demand).overloaded:
         raise Overloaded("the system is overloaded: no routing carries all demand")
     curves = [server.curve for server in topology.servers]
-    best, failure = _best(net, plain, curves, demand, method)
+    found, failure = _found(net, plain, curves, demand, method)
+    best = min(found, key=lambda each: each.residuals.worst, default=None)
     if best is None or not best.residuals.worst <= ACCEPTED_RESIDUAL:
-        found = "" if best is None else (
+        missed = "" if best is None else (
             f"no certified optimum was found: the {best.method} method's workload may exceed it by a share of "
             f"{best.residuals.excess:.1e}, its flows miss the demand by {best.residuals.demand:.1e}"
         )  # fmt: skip
-        raise NoOptimum("; ".join(filter(None, [failure, found])))
-    return _named(topology, net, best)
+        raise NoOptimum("; ".join(filter(None, [failure, missed])))
+    totals = [float(each.workload.sum()) for each in found]
+    apart = abs(totals[0] / totals[1] - 1.0) if len(totals) == 2 and np.isfinite(totals).all() else None
+    return _named(topology, net, best, apart)
 
 
-def _best(
+def _found(
     net: Network, plain: Fleet, curves: Sequence[Curve], demand: Floats, method: str
-) -> tuple[_Candidate | None, str]:
-    """The best certified answer of the methods that are to be tried, and what a solver said that failed."""
+) -> tuple[list[_Candidate], str]:
+    """The answers of the methods that are to be asked, and what a solver said that failed."""
     found: list[_Candidate] = []
     failure = ""
     if method == "conic" or (method == "auto" and len(net.server) <= CONIC_EDGES):
@@ -107,11 +110,10 @@ def _best(
             found.append(_judged(net, plain, curves, demand, flow, prices, "conic"))
         except conic.SolverFailed as error:
             failure = f"the conic solver failed: {error}"
-    certain = bool(found) and found[0].residuals.worst <= GOOD_RESIDUAL
-    if method == "balance" or (method == "auto" and not certain):
+    if method in ("balance", "auto"):
         made = balance(net, plain, demand)
         found.append(_judged(net, plain, curves, demand, made.flow, made.key, "balance"))
-    return min(found, key=lambda each: each.residuals.worst, default=None), failure
+    return found, failure
 
 
 def _judged(
@@ -135,7 +137,7 @@ def _judged(
     )
 
 
-def _named(topology: Topology, net: Network, best: _Candidate) -> Optimum:
+def _named(topology: Topology, net: Network, best: _Candidate, agreement: float | None) -> Optimum:
     """By ids instead of indices, edges in the file's order."""
     dispatchers = [each.id for each in topology.dispatchers]
     servers = [each.id for each in topology.servers]
@@ -160,6 +162,7 @@ def _named(topology: Topology, net: Network, best: _Candidate) -> Optimum:
         dict(zip(dispatchers, map(float, best.prices), strict=True)),
         best.residuals,
         best.method,
+        agreement,
     )
 
 

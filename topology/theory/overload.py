@@ -128,7 +128,9 @@ def _growth(
         for server, rate in zip(sub.servers, more, strict=True)
     }
     # In parts where nothing but reached caps is left, all marginals are 0, and nothing says who grows.
-    endless = {at for at, server in zip(found.part_j, sub.servers, strict=True) if not server.curve.cap_reached}
+    endless = {
+        at for at, server in zip(found.part_j, sub.servers, strict=True) if not server.curve.cap_reached
+    }
     growing = {at for at, server in zip(found.part_j, sub.servers, strict=True) if growth[server.id] > 0.0}
     undecided = [
         server.id for at, server in zip(found.part_j, sub.servers, strict=True) if at in growing - endless

@@ -34,7 +34,11 @@ class Speed(NamedTuple):
 
 
 def ladder(
-    net: Network, fleet: Fleet, demand: Floats, deltas: Sequence[float] = DELTAS, epsilons: Sequence[float] = EPSILONS
+    net: Network,
+    fleet: Fleet,
+    demand: Floats,
+    deltas: Sequence[float] = DELTAS,
+    epsilons: Sequence[float] = EPSILONS,
 ) -> Speed:
     """Times from each δ to each ε. The demand must fit: the path comes to rest.
 
@@ -55,7 +59,13 @@ def ladder(
     errors = times.ravel() - known @ [constant, per_delta, slowness]
     explained = 1.0 - float(errors @ errors) / float(((times - times.mean()) ** 2).sum())
     return Speed(
-        tuple(deltas), tuple(epsilons), times, 1.0 / float(slowness), float(per_delta), float(constant), explained
+        tuple(deltas),
+        tuple(epsilons),
+        times,
+        1.0 / float(slowness),
+        float(per_delta),
+        float(constant),
+        explained,
     )
 
 

@@ -12,9 +12,11 @@ from gmsr.launch import packaged
 from gmsr.launch.demand import demand
 from gmsr.topology import curves, files, generate
 from gmsr.topology.graph import Dispatcher, Edge, Server, Topology
+from gmsr.topology.theory import conic
 from gmsr.topology.theory.capacity import load_factor
 from gmsr.topology.theory.chains import chain
-from gmsr.topology.theory.optimum import NoOptimum, Optimum, solve
+from gmsr.topology.theory.optimum import NoOptimum, Optimum, Overloaded, solve
+from gmsr.topology.theory.overload import decompose, part
 
 
 def one(curve: curves.Curve, rate: float) -> Optimum:
@@ -70,49 +72,127 @@ def test_overload_has_no_optimum() -> None:
 
 
 @given(
-    st.sampled_from(["random", "tree", "zones", "k-nearest"]),
+    st.sampled_from(["random", "tree", "zones", "k-nearest", "complete", "power-law"]),
     st.sampled_from([*generate.CURVES, "mixed"]),
-    st.integers(1, 8),
-    st.integers(1, 8),
-    st.floats(0.05, 0.95),
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.sampled_from([0.05, 0.3, 0.7, 0.9, 0.99, 0.999, 1.2]),
     st.integers(0, 10**6),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=220, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_conditions_of_optimality_hold(
     kind: str, family: str, dispatchers: int, servers: int, load: float, seed: int
 ) -> None:
-    """On random graphs of all curve kinds: checked here anew, on the figures that are handed out."""
+    """On random graphs of all curve kinds: MODEL section 4, checked anew on the figures that are handed out."""
     made = generate.generate(kind, dispatchers, servers, 2, seed, "uniform", family, 4.0)
     rates = {dispatcher.id: dispatcher.rate for dispatcher in made.dispatchers}
     limit = load_factor(made, rates)
     volume = {name: rate * (load / limit if limit else load * 5) for name, rate in rates.items()}
-    found = solve(made, volume)
-    assert found.residual < 1e-5
+    if limit and load > 1.0:  # overload: the conditions hold on what stays stable
+        with pytest.raises(Overloaded):
+            solve(made, volume, "balance")
+        kept = decompose(made, volume)
+        if kept.optimum is None:
+            return
+        found = kept.optimum
+        made = part(made, found.flows, kept.stable)
+        volume = {name: volume[name] for name in found.flows}
+    else:
+        found = solve(made, volume, "balance")
+    assert found.residual < 1e-6
+    check_conditions(made, volume, found, 1e-6)
+
+
+def check_conditions(topology: Topology, volume: dict[str, float], found: Optimum, within: float) -> None:
+    """Flows add up, nothing overflows, one supergradient a server, and all go where it is largest."""
     total = sum(volume.values())
     carried = dict.fromkeys(found.workloads, 0.0)
     for dispatcher, flow in found.flows.items():
-        assert sum(flow.values()) == pytest.approx(volume[dispatcher], rel=1e-6)
+        assert sum(flow.values()) == pytest.approx(volume[dispatcher], rel=within)
         for server, rate in flow.items():
             assert rate >= 0.0
             carried[server] += rate
-    for each in made.servers:
-        assert carried[each.id] <= each.curve.value(found.workloads[each.id]) + 1e-6 * total
-    # No direction improves: shifting a little flow between any two servers of a dispatcher costs workload.
-    for flow in found.flows.values():
-        for giver in flow:
-            shift = min(flow[giver], 1e-4 * total)
-            for taker in flow:
-                if taker != giver and shift > 1e-5 * total:
-                    gain = _cost(made, giver, carried[giver]) - _cost(made, giver, carried[giver] - shift)
-                    loss = _cost(made, taker, carried[taker] + shift) - _cost(made, taker, carried[taker])
-                    assert loss >= gain * (1 - 1e-2) - 1e-7 * found.workload
+    for each in topology.servers:
+        n, marginal = found.workloads[each.id], found.marginals[each.id]
+        assert carried[each.id] <= each.curve.value(n) + within * total
+        near = 1e-7 * (1.0 + n)
+        assert marginal >= each.curve.slope(n + near) * (1 - within)
+        if n > near:
+            assert marginal <= each.curve.slope(n - near) * (1 + within)
+    for dispatcher, flow in found.flows.items():
+        best = max(found.marginals[server] for server in flow)
+        for server, rate in flow.items():
+            if rate > 1e-9 * volume[dispatcher]:
+                assert found.marginals[server] >= best * (1 - within)
 
 
-def _cost(topology: Topology, server: str, rate: float) -> float:
-    curve = next(each.curve for each in topology.servers if each.id == server)
-    if rate > curve.cap * (1 + 1e-9):
-        return float("inf")
-    return curve.inverse(min(max(rate, 0.0), curve.cap))
+@given(
+    st.sampled_from([*generate.CURVES, "mixed"]), st.integers(1, 8), st.integers(1, 8), st.integers(0, 10**6)
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_two_methods_agree(family: str, dispatchers: int, servers: int, seed: int) -> None:
+    """A conic solver, which knows nothing of the method made for this problem, finds the same workload."""
+    made = generate.generate("random", dispatchers, servers, 2, seed, "uniform", family, 4.0)
+    rates = {dispatcher.id: dispatcher.rate for dispatcher in made.dispatchers}
+    limit = load_factor(made, rates)
+    volume = {name: rate * (0.7 / limit if limit else 4.0) for name, rate in rates.items()}
+    conic, exact, both = (solve(made, volume, method) for method in ("conic", "balance", "auto"))
+    assert conic.workload == pytest.approx(exact.workload, rel=1e-6)
+    assert both.residual == min(conic.residual, exact.residual)
+    assert both.agreement is not None and both.agreement < 1e-6
+
+
+def test_multicore_ties_share_a_price() -> None:
+    """Below their caps equal cores cost the same: any split is optimal, and ΣN is demand over m."""
+    servers = tuple(Server(f"s{j}", curves.Multicore(0.5, k)) for j, k in enumerate((4, 8, 16)))
+    fronts = (Dispatcher("d0", 3.0), Dispatcher("d1", 2.0))
+    topology = Topology("t", fronts, servers, tuple(Edge(d.id, s.id) for d in fronts for s in servers))
+    found = solve(topology, {"d0": 3.0, "d1": 2.0})
+    assert found.workload == pytest.approx(10.0, rel=1e-9)
+    assert list(found.prices.values()) == pytest.approx([0.5, 0.5])
+    check_conditions(topology, {"d0": 3.0, "d1": 2.0}, found, 1e-6)
+
+
+def test_parts_of_a_graph_have_prices_of_their_own() -> None:
+    """A crowded island keeps its high cost; an edge from the other side into it stays unused."""
+    servers = (Server("s0", curves.Hyperbolic(2.0, 1.0)), Server("s1", curves.Hyperbolic(4.0, 1.0)))
+    fronts = (Dispatcher("d0", 1.8), Dispatcher("d1", 0.5))
+    topology = Topology("t", fronts, servers, (Edge("d0", "s0"), Edge("d1", "s0"), Edge("d1", "s1")))
+    found = solve(topology, {"d0": 1.8, "d1": 0.5}, "balance")
+    assert found.flows["d1"] == pytest.approx({"s0": 0.0, "s1": 0.5})
+    assert found.prices["d0"] < found.prices["d1"]
+    assert found.workload == pytest.approx(1.8 / 0.2 + 0.5 / 3.5, rel=1e-12)
+
+
+def test_a_large_graph_is_certified() -> None:
+    """1,000 × 1,000 with degree 10: beyond the conic solver's size, by the method made for it."""
+    made = generate.generate("random", 1000, 1000, 10, 1, "uniform", "hyperbolic", 4.0)
+    rates = {dispatcher.id: dispatcher.rate for dispatcher in made.dispatchers}
+    limit = load_factor(made, rates)
+    volume = {name: rate * 0.8 / limit for name, rate in rates.items()}
+    found = solve(made, volume)
+    assert (found.method, found.agreement) == ("balance", None)
+    assert found.residual < 1e-9
+    check_conditions(made, volume, found, 1e-6)
+
+
+def test_a_failed_solver_is_reported_never_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    topology = files.load(packaged.path("n-shaped")).topology
+
+    def fails(*_: object) -> None:
+        raise conic.SolverFailed("infeasible or so")
+
+    monkeypatch.setattr(conic, "solve", fails)
+    with pytest.raises(NoOptimum, match=r"^the conic solver failed: infeasible or so$"):
+        solve(topology, demand(topology).volume, "conic")
+    assert solve(topology, demand(topology).volume).agreement is None, "the other method stands in"
+
+    def lies(*_: object) -> object:
+        return np.array([2.0, 0.0, 1.5]) * 0.999, np.array([1.0, 1.0])
+
+    monkeypatch.setattr(conic, "solve", lies)
+    with pytest.raises(NoOptimum, match=r"exceed it by a share of .*, its flows miss the demand by 5.7e-04$"):
+        solve(topology, demand(topology).volume, "conic")
 
 
 @pytest.mark.parametrize("load", [0.3, 0.8, 0.95])
@@ -172,4 +252,8 @@ def test_the_file_is_found(tmp_path: Path) -> None:
     """Every packaged example has an optimum that is certified."""
     for name in packaged.titles():
         topology = files.load(packaged.path(name)).topology
-        assert solve(topology, demand(topology).volume).residual < 1e-5
+        volume = demand(topology).volume
+        if name.startswith("overloaded"):
+            assert decompose(topology, volume).throughput < sum(volume.values())
+        else:
+            assert solve(topology, volume).residual < 1e-6

@@ -1,0 +1,52 @@
+"""What all pictures share: the check before anything is worked out, colours, and the file at the end."""
+
+from pathlib import Path
+from typing import Any
+
+from gmsr.topology.errors import UserError
+
+FORMATS = (".svg", ".png")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+"""Okabe and Ito's palette, for all kinds of colour vision."""
+ENDS = {".svg": {"metadata": {"Date": None}}, ".png": {}}
+"""The same picture gives the same file."""
+
+
+def writable(out: Path | None, option: str = "--plot") -> None:
+    """Raise UserError, before the work, if the file exists, its folder does not, or its ending is none of ours."""
+    if out is None:
+        return
+    if out.suffix.lower() not in FORMATS:
+        raise UserError(f"{option}: {out} ends in neither {' nor '.join(FORMATS)}; name it so")
+    if out.exists():
+        raise UserError(f"{option}: {out} exists; name a file that does not, nothing is overwritten")
+    if not out.parent.is_dir():
+        raise UserError(f"{option}: folder {out.parent} does not exist; make it, or name another")
+
+
+def panels(count: int, width: float = 5.2, height: float = 3.9) -> tuple[Any, Any]:
+    """A figure with panels side by side; returns it and its axes, an array of shape (count,)."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "gmsr"
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(
+        1, count, figsize=(width * count, height), layout="constrained", squeeze=False
+    )
+    for each in axes[0]:
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, axes[0]
+
+
+def save(figure: Any, out: Path, option: str = "--plot") -> None:
+    """Write the file and forget the figure. Raises UserError where that cannot be done."""
+    from matplotlib import pyplot as plt
+
+    try:
+        figure.savefig(out, dpi=150, **ENDS[out.suffix.lower()])
+    except OSError as error:
+        raise UserError(f"{option}: {out}: {error.strerror}; name a file that can be written") from error
+    finally:
+        plt.close(figure)

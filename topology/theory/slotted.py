@@ -1,0 +1,306 @@
+"""The slotted stochastic model of the paper (MODEL section 6), all slots in one compiled loop.
+
+Slots are 1/n long. In a slot dispatcher i receives a random number of jobs of mean λᵢ, each of size 1/n, and routes them
+by the workloads at the slot's start; server j completes min(Nⱼ, μⱼ(Nⱼ)/n), and then the jobs are added. As n → ∞ paths
+converge, uniformly on compact times, to the fluid limit from the same start.
+
+A slot costs one pass over the edges of those dispatchers that received jobs. Where there are many, dispatchers are
+shared out over the cores; each only reads what others wrote in the slot before, so that results are the same to the
+last bit. Arrivals are a function of the seed, the slot and the dispatcher: the same under every policy.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+from numpy.typing import ArrayLike
+
+from .compiled import compiled, parallel
+from .fleet import Fleet, Floats, Ints
+from .network import Network
+from .slotted_draws import LARGEST_MEAN, Stream, stream
+from .slotted_rules import (
+    BY_MAXIMUM,
+    POLICIES,
+    TIES,
+    WEIGHED,
+    Rule,
+    State,
+    choose,
+    receive,
+    rule,
+    scatter,
+    send,
+    serve,
+    settle,
+    turns,
+)
+
+PARTS = 20
+"""Batches of the time after the warm-up."""
+WIDE_EDGES = 40_000
+"""From so many edges on a slot is worth the 10 µs that it takes to share it out over cores."""
+CHUNKS = 32
+MOST_SLOTS = 2**30
+
+
+class Slotted(NamedTuple):
+    """A path. Workloads in units of N, times in emulated seconds, both ends of the duration in whole slots.
+
+    Means over time are means over slots of what stands at their starts.
+    """
+
+    t: Floats  # (K,) sampled times, 0 first, duration last
+    workload: Floats  # (K, J) N at these times
+    mean: Floats  # (J,) time average of N over [warmup, duration]
+    batches: Floats  # (20,) time averages of ΣN over equal parts of it; nan where a part has no slot
+    served: Floats  # (J,) volume per second completed in it
+    routed: Floats  # (E,) volume per second sent along each edge in it, in the network's order
+    distance: float  # largest |N − reference| of all slots and servers; nan without a reference
+
+
+def policies() -> tuple[str, ...]:
+    """Names that ``simulate`` knows."""
+    return tuple(POLICIES)
+
+
+class Plan(NamedTuple):
+    """Everything that the compiled loop takes."""
+
+    state: State
+    stream: Stream
+    fleet: Fleet
+    rule: Rule
+    size: float  # 1/n: of a job, and of a slot
+    slots: Ints  # (21,) at which batches begin, and the last ends
+    at: Ints  # (K,) slots at whose start workloads are sampled
+    known: tuple[
+        Floats, Floats
+    ]  # the reference: slots (R,), not whole, and workloads (R, J); R = 0 without one
+    bounds_i: Ints  # where chunks of dispatchers begin
+    bounds_j: Ints  # and of servers
+
+
+def simulate(
+    net: Network,
+    fleet: Fleet,
+    demand: ArrayLike,
+    policy: str = "gmsr",
+    *,
+    ties: str = "inflight",
+    weights: ArrayLike | None = None,
+    scale: float = 1.0,
+    duration: float,
+    warmup: float = 0.0,
+    start: ArrayLike | None = None,
+    seed: int = 1,
+    points: int = 400,
+    arrivals: str = "poisson",
+    reference: tuple[ArrayLike, ArrayLike] | None = None,
+) -> Slotted:
+    """The path from ``start`` (J,; empty by default; nobody's own jobs) under ``demand`` (I,), volume per second.
+
+    ``ties``, of gmsr and gmsr-derivative: order (of servers in the fleet), random, inflight (the fewest of the
+    dispatcher's own) or fewest (least N). ``weights`` (E,), of static: in the network's order of edges. ``scale`` is n.
+    ``arrivals``: poisson, or deterministic, that is, as many as the cumulated mean has whole. ``reference``: times (R,)
+    and workloads (R, J) of a path, linear between them and constant after.
+
+    Raises ValueError, in one line.
+    """
+    plan, order = prepare(
+        net, fleet, demand, policy, ties, weights, scale, duration, warmup, start, seed, points, arrivals, reference
+    )  # fmt: skip
+    path, sums, distance = run(plan, len(net.server) >= WIDE_EDGES)
+    state, span = plan.state, plan.slots[-1] - plan.slots[0]
+    routed = np.empty(len(order))
+    routed[order] = state.routed / span  # jobs per slot are volume per second
+    with np.errstate(invalid="ignore"):
+        batches = np.diff(sums) / np.diff(plan.slots)
+    return Slotted(
+        plan.at * plan.size,
+        path,
+        state.total / span,
+        batches,
+        state.served / (span * plan.size),
+        routed,
+        distance if reference is not None else np.nan,
+    )
+
+
+def prepare(
+    net: Network, fleet: Fleet, demand: ArrayLike, policy: str, ties: str, weights: ArrayLike | None, scale: float,
+    duration: float, warmup: float, start: ArrayLike | None, seed: int, points: int, arrivals: str,
+    reference: tuple[ArrayLike, ArrayLike] | None,
+) -> tuple[Plan, Ints]:  # fmt: skip
+    """The loop's arguments, checked, and for each of its edges which of the network's it is (E,)."""
+    for what, name, known in (
+        ("policy", policy, POLICIES), ("ties", ties, TIES), ("arrivals", arrivals, ("poisson", "deterministic")),
+    ):  # fmt: skip
+        _must(name in known, f"{what}: {name!r} is unknown; choose one of {', '.join(known)}")
+    dispatchers, servers, edges = len(net.first) - 1, len(fleet.kind), len(net.server)
+    rates = _amounts("demand", demand, (dispatchers,))
+    _must(bool(rates.sum() > 0.0), "demand: nothing arrives; give a dispatcher a positive rate")
+    _must(
+        bool(rates.max() <= LARGEST_MEAN),
+        f"demand: at most {LARGEST_MEAN:g} a dispatcher; take a larger unit",
+    )
+    lost = (rates > 0.0) & (np.diff(net.first) == 0)
+    _must(not lost.any(), f"demand: dispatcher {lost.argmax()} has no edge; set its rate to 0")
+    _must(0.0 < scale < np.inf, f"scale: {scale:g} is not a positive number")
+    _must(0.0 < duration < np.inf, f"duration: {duration:g} is not a positive number of seconds")
+    _must(0.0 <= warmup < duration, f"warmup: {warmup:g} must be at least 0 and less than the duration")
+    last, first = round(duration * scale), round(warmup * scale)
+    _must(first < last, f"duration: there is no slot of {1.0 / scale:g} s after the warm-up; make it longer")
+    _must(
+        last <= MOST_SLOTS,
+        f"duration: {last} slots are too many (at most {MOST_SLOTS}); lower it or the scale",
+    )
+    _must(seed >= 0, f"seed: {seed} must not be negative")
+    _must(points >= 2, f"points: {points} is too few; the start and the end make 2")
+    begin = np.zeros(servers) if start is None else _amounts("start", start, (servers,)).copy()
+    order = np.lexsort((net.server, net.dispatcher))  # the first of equals is then the first server
+    does = rule(policy, ties)
+    cumulated = np.empty(0)
+    if does.way == WEIGHED:
+        _must(weights is not None, "weights: policy static needs a weight for each edge")
+        cumulated = _cumulated(net, rates, _amounts("weights", weights, (edges,))[order])
+    path = _path(reference, servers, scale)
+    flow = stream(rates, arrivals == "poisson", seed)
+    state = _state(net, order, does, flow, begin, cumulated)
+    cuts = np.linspace(0, edges, CHUNKS + 1).astype(np.int64)
+    plan = Plan(
+        state, flow, fleet, does, 1.0 / scale,
+        first + (last - first) * np.arange(PARTS + 1) // PARTS,
+        np.unique(np.rint(np.linspace(0, last, points)).astype(np.int64)),
+        path,
+        np.append(np.searchsorted(net.first[:-1], cuts[:-1]), dispatchers).astype(np.int64),
+        np.linspace(0, servers, CHUNKS + 1).astype(np.int64),
+    )  # fmt: skip
+    return plan, order
+
+
+def _must(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
+
+
+def _amounts(field: str, given: ArrayLike | None, shape: tuple[int, ...]) -> Floats:
+    values = np.asarray(given, dtype=np.float64)
+    _must(values.shape == shape, f"{field}: shape {values.shape} must be {shape}")
+    _must(
+        bool(np.isfinite(values).all() and (values >= 0.0).all()), f"{field}: must be finite and not negative"
+    )
+    return values
+
+
+def _cumulated(net: Network, rates: Floats, weights: Floats) -> Floats:
+    whole = np.concatenate([[0.0], np.cumsum(weights)])
+    sums = whole[net.first[1:]] - whole[net.first[:-1]]
+    idle = (rates > 0.0) & (sums <= 0.0)
+    _must(
+        not idle.any(),
+        f"weights: those of dispatcher {idle.argmax()} are all 0; give one edge a positive weight",
+    )
+    return np.asarray(whole[1:] - whole[net.first[net.dispatcher]])
+
+
+def _path(reference: tuple[ArrayLike, ArrayLike] | None, servers: int, scale: float) -> tuple[Floats, Floats]:
+    if reference is None:
+        return np.empty(0), np.empty((0, servers))
+    times = np.asarray(reference[0], dtype=np.float64)
+    _must(
+        times.ndim == 1 and len(times) > 0 and times[0] == 0.0 and bool((np.diff(times) > 0.0).all()),
+        "reference: times must rise from 0",
+    )
+    return times * scale, np.ascontiguousarray(_amounts("reference", reference[1], (len(times), servers)))
+
+
+def _state(net: Network, order: Ints, does: Rule, flow: Stream, begin: Floats, cumulated: Floats) -> State:
+    dispatchers, edges = len(net.first) - 1, len(order)
+    shared = edges if does.shares else 0
+    small, real = np.int32, np.float64
+    return State(
+        net.first.astype(small), net.server[order].astype(small), cumulated,
+        np.zeros(dispatchers, small), np.zeros(dispatchers, small), turns(np.diff(net.first), flow.seed[1]),
+        np.zeros(edges, np.int64), np.zeros(shared, real), np.zeros(shared, small),
+        begin, *(np.zeros(len(begin)) for _ in range(4)), np.ones(len(begin)), np.zeros(len(begin), small),
+    )  # fmt: skip
+
+
+@compiled
+def run(plan: Plan, wide: bool) -> tuple[Floats, Floats, float]:
+    """Sampled workloads (K, J), ΣN summed over slots until each batch begins (21,), and the distance."""
+    state, stream, size, way = plan.state, plan.stream, plan.size, plan.rule.way
+    shares = way == BY_MAXIMUM and state.own.size > 0
+    path, sums = np.empty((len(plan.at), len(state.work))), np.zeros(len(plan.slots))
+    taken, part, row, distance = 0, 0, 0, 0.0
+    for slot in range(plan.slots[-1] + 1):
+        if slot == plan.at[taken]:
+            path[taken] = state.work
+            taken += 1
+        while part < len(sums) and plan.slots[part] == slot:
+            sums[part] = state.total.sum()
+            part += 1
+        if len(plan.known[0]) > 0:
+            row = _row(plan.known[0], row, slot)
+            distance = max(distance, _apart(state.work, plan.known, row, slot))
+        if part == len(sums):
+            break
+        counts = part > 0
+        if wide:
+            _serve_wide(plan.bounds_j, state, plan.fleet, plan.rule.score, size, counts)
+        else:
+            serve(0, len(state.work), state, plan.fleet, plan.rule.score, size, counts)
+        if way == BY_MAXIMUM:
+            if wide:
+                _choose_wide(plan.bounds_i, state, stream, plan.rule.ties, slot)
+            else:
+                choose(0, len(state.count), state, stream, plan.rule.ties, slot)
+            settle(state, shares)
+            if wide:
+                _send_wide(plan.bounds_i, state, shares, size, counts)
+            else:
+                send(0, len(state.count), state, shares, size, counts)
+            receive(state, size)
+        else:
+            settle(state, False)
+            scatter(state, stream, way, slot, size, counts)
+    return path, sums, distance
+
+
+@parallel
+def _serve_wide(bounds: Ints, state: State, fleet: Fleet, score: int, size: float, counts: bool) -> None:
+    for chunk in prange(len(bounds) - 1):
+        serve(bounds[chunk], bounds[chunk + 1], state, fleet, score, size, counts)
+
+
+@parallel
+def _choose_wide(bounds: Ints, state: State, stream: Stream, ties: int, slot: int) -> None:
+    for chunk in prange(len(bounds) - 1):
+        choose(bounds[chunk], bounds[chunk + 1], state, stream, ties, slot)
+
+
+@parallel
+def _send_wide(bounds: Ints, state: State, shares: bool, size: float, counts: bool) -> None:
+    for chunk in prange(len(bounds) - 1):
+        send(bounds[chunk], bounds[chunk + 1], state, shares, size, counts)
+
+
+@compiled
+def _row(slots: Floats, row: int, slot: int) -> int:
+    """The reference's last point that is not after a slot's start."""
+    while row + 1 < len(slots) and slots[row + 1] <= slot:
+        row += 1
+    return row
+
+
+@compiled
+def _apart(work: Floats, known: tuple[Floats, Floats], row: int, slot: int) -> float:
+    """The largest distance from the reference now."""
+    slots, path = known
+    after = min(row + 1, len(slots) - 1)
+    share = (slot - slots[row]) / (slots[after] - slots[row]) if after > row else 0.0
+    farthest = 0.0
+    for j in range(len(work)):
+        farthest = max(farthest, abs(work[j] - path[row, j] - share * (path[after, j] - path[row, j])))
+    return farthest
