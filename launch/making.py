@@ -59,7 +59,7 @@ def naive(kind: str, parameter: float | None, scale: float | None) -> Topology |
 
 
 def write(topology: Topology, out: Path | None, runs: bool = False) -> None:
-    """YAML to a new file, or to standard output; with how to run it if ``runs``. Raises UserError if the file exists."""
+    """YAML to a new file, or standard output; with how to run it if ``runs``. Raises UserError if the file exists."""
     plain = topology.to_dict()
     if not runs:
         del plain["run"]

@@ -1,4 +1,4 @@
-"""``gmsr bench naive``: on each family the naive policy's ratio to the optimum, by formula, in the models, in processes.
+"""``gmsr bench naive``: on each family the naive policy over the optimum, by formula, in the models, in processes.
 
 GMSR stands beside it, at the optimum. In processes only a small parameter: a nearly full server takes P² seconds to
 settle.

@@ -22,8 +22,7 @@ from ..record.text import number, table
 
 SIZES = (100, 1_000, 10_000)
 BESIDE = 100
-"""The size at which the conic solver is asked too, on an easier graph of its own (equal rates, load 0.7): it fails on the
-others."""
+"""The size at which the conic solver is asked too, on an easier graph of its own (equal rates, load 0.7)."""
 REPEATS = 3
 LOAD = 0.9
 

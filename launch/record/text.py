@@ -1,6 +1,6 @@
 """A summary as a person reads it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 AT_MOST = 20
@@ -35,7 +35,7 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.2%}"
 
 
-def rest(items: Mapping[str, Any]) -> list[str]:
+def rest(items: Sized) -> list[str]:
     """A line on what a table left out."""
     return [f"… and {len(items) - AT_MOST} more (--json has all)"] if len(items) > AT_MOST else []
 

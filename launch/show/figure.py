@@ -24,7 +24,7 @@ def writable(out: Path | None, option: str = "--plot") -> None:
         raise UserError(f"{option}: folder {out.parent} does not exist; make it, or name another")
 
 
-def panels(count: int, width: float = 5.2, height: float = 3.9) -> tuple[Any, Any]:
+def panels(count: int, width: float = 4.1, height: float = 3.3) -> tuple[Any, Any]:
     """A figure with panels side by side; returns it and its axes, an array of shape (count,)."""
     import matplotlib as mpl
 

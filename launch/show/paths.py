@@ -10,6 +10,7 @@ from gmsr.topology.graph import Topology
 
 from .figure import COLOURS, panels, save
 
+NEAR = 1e-2
 LABELLED = 8
 """So many servers have a name in the picture; of more the lines must do."""
 
@@ -41,6 +42,11 @@ def _totals(axes: Any, found: Mapping[str, Any]) -> None:
         top = max(top, min(float(ratio.max()), 3.0))
     axes.axhline(1.0, color="black", linewidth=0.8, linestyle=":", label="central optimum")
     axes.set_ylim(0.0, 1.1 * max(top, 1.2))
+    first = next(iter(found["paths"].values()))
+    total = np.array(first["total"])
+    away = np.flatnonzero(np.abs(total - total[-1]) > NEAR * total[-1])
+    if len(away):  # what follows after it has settled shows nothing
+        axes.set_xlim(0.0, min(3.0 * first["t"][away[-1]], first["t"][-1]))
     axes.set_xlabel("time in s")
     axes.set_ylabel("workload ΣN over the optimum")
     axes.set_title("where each policy goes", fontsize=10)
@@ -55,7 +61,8 @@ def _marginals(axes: Any, found: Mapping[str, Any]) -> None:
             first["t"], finite, color=COLOURS[index % len(COLOURS)],
             label=name if len(first["marginal"]) <= LABELLED else None,
         )  # fmt: skip
-    axes.set_xlabel("time in s")
+    axes.set_xlim(left=1e-5 * first["t"][-1])
+    axes.set_xlabel("time in s (logarithmic)")
     axes.set_ylabel("marginal service rate μ′(N)")
     axes.set_title(f"{label}: marginals of shared servers merge", fontsize=10)
     if len(first["marginal"]) <= LABELLED:
@@ -112,7 +119,7 @@ def _throughput(axes: Any, found: Mapping[str, Any]) -> None:
     axes.axhline(1.0, color="black", linewidth=0.8, linestyle=":", label="most that any routing carries")
     axes.set_ylim(0.0, 1.1)
     axes.set_xlabel("time in s")
-    axes.set_ylabel("throughput over the most possible")
+    axes.set_ylabel("throughput over the most")
     axes.set_title("what is carried", fontsize=10)
     axes.legend(fontsize=8, frameon=False, loc="lower right")
 

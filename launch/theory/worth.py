@@ -71,7 +71,7 @@ def text(found: Mapping[str, Any], latency: float | None) -> str:
     lines = [
         "what 1 % more of a server's capacity saves of the mean latency (to first order)",
         *table(["server", "saved", "of the latency", "s per volume/s of cap"], backs),
-        *rest(dict.fromkeys(range(len(found["servers"])))),
+        *rest(found["servers"]),
         "",
     ]
     if not fronts:
@@ -97,7 +97,7 @@ def _relief(found: Mapping[str, Any]) -> list[str]:
     lines = [
         "what more capacity of a server brings in throughput (volume/s)",
         *table(["server", "per volume/s of cap", "at the most"], backs),
-        *rest(dict.fromkeys(range(len(found["servers"])))),
+        *rest(found["servers"]),
         "",
     ]
     if not fronts:

@@ -22,15 +22,16 @@ from .slotted_draws import LARGEST_MEAN, Stream, stream
 from .slotted_rules import (
     BY_MAXIMUM,
     POLICIES,
+    ROUTED,
     TIES,
     WEIGHED,
     Rule,
     State,
+    book,
     choose,
     receive,
     rule,
     scatter,
-    send,
     serve,
     settle,
     turns,
@@ -77,8 +78,7 @@ class Plan(NamedTuple):
     known: tuple[
         Floats, Floats
     ]  # the reference: slots (R,), not whole, and workloads (R, J); R = 0 without one
-    bounds_i: Ints  # where chunks of dispatchers begin
-    bounds_j: Ints  # and of servers
+    bounds: Ints  # where chunks of dispatchers begin, and the last ends
 
 
 def simulate(
@@ -113,7 +113,7 @@ def simulate(
     path, sums, distance = run(plan, len(net.server) >= WIDE_EDGES)
     state, span = plan.state, plan.slots[-1] - plan.slots[0]
     routed = np.empty(len(order))
-    routed[order] = state.routed / span  # jobs per slot are volume per second
+    routed[order] = state.account[:, ROUTED] / span  # jobs per slot are volume per second
     with np.errstate(invalid="ignore"):
         batches = np.diff(sums) / np.diff(plan.slots)
     return Slotted(
@@ -174,7 +174,6 @@ def prepare(
         np.unique(np.rint(np.linspace(0, last, points)).astype(np.int64)),
         path,
         np.append(np.searchsorted(net.first[:-1], cuts[:-1]), dispatchers).astype(np.int64),
-        np.linspace(0, servers, CHUNKS + 1).astype(np.int64),
     )  # fmt: skip
     return plan, order
 
@@ -217,13 +216,12 @@ def _path(reference: tuple[ArrayLike, ArrayLike] | None, servers: int, scale: fl
 
 def _state(net: Network, order: Ints, does: Rule, flow: Stream, begin: Floats, cumulated: Floats) -> State:
     dispatchers, edges = len(net.first) - 1, len(order)
-    shared = edges if does.shares else 0
-    small, real = np.int32, np.float64
+    small = np.int32
     return State(
         net.first.astype(small), net.server[order].astype(small), cumulated,
         np.zeros(dispatchers, small), np.zeros(dispatchers, small), turns(np.diff(net.first), flow.seed[1]),
-        np.zeros(edges, np.int64), np.zeros(shared, real), np.zeros(shared, small),
-        begin, *(np.zeros(len(begin)) for _ in range(4)), np.ones(len(begin)), np.zeros(len(begin), small),
+        np.zeros((edges, 3 if does.shares else 1)),
+        begin, *(np.zeros(len(begin)) for _ in range(4)), np.ones(len(begin)), np.zeros(len(begin)),
     )  # fmt: skip
 
 
@@ -231,7 +229,7 @@ def _state(net: Network, order: Ints, does: Rule, flow: Stream, begin: Floats, c
 def run(plan: Plan, wide: bool) -> tuple[Floats, Floats, float]:
     """Sampled workloads (K, J), ΣN summed over slots until each batch begins (21,), and the distance."""
     state, stream, size, way = plan.state, plan.stream, plan.size, plan.rule.way
-    shares = way == BY_MAXIMUM and state.own.size > 0
+    shares = state.account.shape[1] > 1
     path, sums = np.empty((len(plan.at), len(state.work))), np.zeros(len(plan.slots))
     taken, part, row, distance = 0, 0, 0, 0.0
     for slot in range(plan.slots[-1] + 1):
@@ -247,43 +245,37 @@ def run(plan: Plan, wide: bool) -> tuple[Floats, Floats, float]:
         if part == len(sums):
             break
         counts = part > 0
-        if wide:
-            _serve_wide(plan.bounds_j, state, plan.fleet, plan.rule.score, size, counts)
-        else:
-            serve(0, len(state.work), state, plan.fleet, plan.rule.score, size, counts)
+        serve(0, len(state.work), state, plan.fleet, plan.rule.score, size, counts)
         if way == BY_MAXIMUM:
             if wide:
-                _choose_wide(plan.bounds_i, state, stream, plan.rule.ties, slot)
+                _choose_wide(plan.bounds, state, stream, plan.rule.ties, slot, size, slot > plan.slots[0])
             else:
-                choose(0, len(state.count), state, stream, plan.rule.ties, slot)
+                _choose(0, len(state.count), state, stream, plan.rule.ties, slot, size, slot > plan.slots[0])
             settle(state, shares)
-            if wide:
-                _send_wide(plan.bounds_i, state, shares, size, counts)
-            else:
-                send(0, len(state.count), state, shares, size, counts)
             receive(state, size)
         else:
             settle(state, False)
             scatter(state, stream, way, slot, size, counts)
+    if way == BY_MAXIMUM:
+        book(0, len(state.count), state, size, True)
     return path, sums, distance
 
 
-@parallel
-def _serve_wide(bounds: Ints, state: State, fleet: Fleet, score: int, size: float, counts: bool) -> None:
-    for chunk in prange(len(bounds) - 1):
-        serve(bounds[chunk], bounds[chunk + 1], state, fleet, score, size, counts)
+@compiled
+def _choose(
+    begin: int, end: int, state: State, stream: Stream, ties: int, slot: int, size: float, counted: bool
+) -> None:
+    """Book the slot before, and choose: both touch only what is a dispatcher's own, and are one task for a core."""
+    book(begin, end, state, size, counted)
+    choose(begin, end, state, stream, ties, slot)
 
 
 @parallel
-def _choose_wide(bounds: Ints, state: State, stream: Stream, ties: int, slot: int) -> None:
+def _choose_wide(
+    bounds: Ints, state: State, stream: Stream, ties: int, slot: int, size: float, counted: bool
+) -> None:
     for chunk in prange(len(bounds) - 1):
-        choose(bounds[chunk], bounds[chunk + 1], state, stream, ties, slot)
-
-
-@parallel
-def _send_wide(bounds: Ints, state: State, shares: bool, size: float, counts: bool) -> None:
-    for chunk in prange(len(bounds) - 1):
-        send(bounds[chunk], bounds[chunk + 1], state, shares, size, counts)
+        _choose(bounds[chunk], bounds[chunk + 1], state, stream, ties, slot, size, counted)
 
 
 @compiled

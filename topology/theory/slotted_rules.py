@@ -44,6 +44,8 @@ SAME = 1e-12
 """Scores that differ by a smaller share are equal: agents report 12 digits."""
 LARGEST = 1e300
 """In place of infinity, of which no share can be taken."""
+ROUTED, OWN, AGE = range(3)
+"""Columns of an edge's account, side by side since chosen edges lie anywhere in memory."""
 FAR = 2.0**-600
 """What a unit may shrink to before counting begins anew."""
 
@@ -77,16 +79,16 @@ class State(NamedTuple):
     count: Indices  # (I,) jobs of this slot
     choice: Indices  # (I,) the edge that they take
     turn: Indices  # (I,) IN_TURN: the last edge, counted from the first
-    routed: Ints  # (E,) jobs so far, without the warm-up
-    own: Floats  # (E,) own share over ``unit`` at the time of ``stamp``; empty where not asked for
-    stamp: Indices  # (E,)
+    account: (
+        Floats  # (E, 3): ROUTED jobs so far, without the warm-up, OWN share over ``unit``, its AGE; or (E, 1)
+    )
     work: Floats  # (J,) N
     done: Floats  # (J,) volume that this slot completes
     score: Floats  # (J,)
     total: Floats  # (J,) sum of N over slots so far, without the warm-up
     served: Floats  # (J,) volume, likewise
     unit: Floats  # (J,) what is left of a unit of workload since counting began
-    age: Indices  # (J,) how often it began: 1 more where ``unit`` got too small, 2 more where the server ran empty
+    age: Floats  # (J,) how often it began: 1 more where ``unit`` got too small, 2 more where the server ran empty
 
 
 @compiled
@@ -148,7 +150,7 @@ def choose(begin: int, end: int, state: State, stream: Stream, ties: int, slot: 
 def _break_ties(begin: int, end: int, state: State, ties: int, seed: np.uint64, before: int) -> None:
     """Of the edges that tie, the one with the least burden, then the first or any."""
     first, server, scores, count, choice = state.first, state.server, state.score, state.count, state.choice
-    work, own, stamp, unit, age = state.work, state.own, state.stamp, state.unit, state.age
+    work, account, unit, age = state.work, state.account, state.unit, state.age
     for i in range(begin, end):
         if count[i] == 0 or choice[i] >= 0:
             continue
@@ -163,7 +165,7 @@ def _break_ties(begin: int, end: int, state: State, ties: int, seed: np.uint64, 
                 continue
             burden = 0.0
             if ties in (BY_OWN, BY_OWN_AND_CHANCE):
-                burden = held(own[edge], unit[j], age[j] - stamp[edge])
+                burden = _held(account[edge, OWN], unit[j], age[j] - account[edge, AGE])
             elif ties == BY_LEAST:
                 burden = work[j]
             if burden < lightest - SAME * lightest or equals == 0:
@@ -175,11 +177,11 @@ def _break_ties(begin: int, end: int, state: State, ties: int, seed: np.uint64, 
 
 
 @compiled
-def held(own: float, unit: float, behind: int) -> float:
-    """A dispatcher's own share of a server's workload, stored ``behind`` beginnings of counting ago."""
-    if behind > 1:  # nothing is left, or 1e-180 of it
+def _held(own: float, unit: float, behind: float) -> float:
+    """A dispatcher's own share of a server's workload, booked ``behind`` beginnings of counting ago."""
+    if behind > 1.0:  # nothing is left, or 1e-180 of it
         return 0.0
-    return own * unit * (FAR if behind == 1 else 1.0)
+    return own * unit * (FAR if behind == 1.0 else 1.0)
 
 
 @compiled
@@ -190,31 +192,30 @@ def settle(state: State, shares: bool) -> None:
         if shares and done[j] > 0.0:
             if done[j] == work[j]:
                 unit[j] = 1.0
-                age[j] += 2
+                age[j] += 2.0
             else:
                 unit[j] *= 1.0 - done[j] / work[j]
                 if unit[j] < FAR:
                     unit[j] /= FAR
-                    age[j] += 1
+                    age[j] += 1.0
         work[j] -= done[j]
 
 
 @compiled
-def send(begin: int, end: int, state: State, shares: bool, size: float, counts: bool) -> None:
-    """Dispatchers begin … end−1: book all jobs of the slot on the edges that were chosen."""
-    server, count, choice, routed = state.server, state.count, state.choice, state.routed
-    own, stamp, unit, age = state.own, state.stamp, state.unit, state.age
+def book(begin: int, end: int, state: State, size: float, counts: bool) -> None:
+    """Dispatchers begin … end−1: enter the jobs of a settled slot into the accounts of the edges that they took."""
+    server, count, choice, account = state.server, state.count, state.choice, state.account
+    unit, age = state.unit, state.age
     for i in range(begin, end):
         if count[i] > 0:
             edge = choice[i]
             if counts:
-                routed[edge] += count[i]
-            if shares:
+                account[edge, ROUTED] += count[i]
+            if account.shape[1] > OWN:
                 j = server[edge]
-                own[edge] = (
-                    held(own[edge], unit[j], age[j] - stamp[edge]) / unit[j] + size * count[i] / unit[j]
-                )
-                stamp[edge] = age[j]
+                own = _held(account[edge, OWN], unit[j], age[j] - account[edge, AGE])
+                account[edge, OWN] = (own + size * count[i]) / unit[j]
+                account[edge, AGE] = age[j]
 
 
 @compiled
@@ -230,7 +231,7 @@ def receive(state: State, size: float) -> None:
 def scatter(state: State, stream: Stream, way: int, slot: int, size: float, counts: bool) -> None:
     """Job by job. Scores are of the slot's start, so that workloads may be added to at once."""
     first, server, scores, weight = state.first, state.server, state.score, state.weight
-    count, turn, work, routed = state.count, state.turn, state.work, state.routed
+    count, turn, work, account = state.count, state.turn, state.work, state.account
     arrived(stream, 0, len(count), slot, count)
     for i in range(len(count)):
         if count[i] == 0:
@@ -260,7 +261,7 @@ def scatter(state: State, stream: Stream, way: int, slot: int, size: float, coun
                     wanted -= _is_idle(scores[server[low + at]], size)
             work[server[low + at]] += size
             if counts:
-                routed[low + at] += 1
+                account[low + at, ROUTED] += 1.0
 
 
 @compiled

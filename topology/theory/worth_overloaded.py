@@ -7,7 +7,7 @@ from the first to the second, and carries what can come to its one end and what 
     gain(i, j) = min(λᵢ − (T − T₋ᵢ), cⱼ − (T − T₋ⱼ)),
 
 with T the throughput and T₋ that without the dispatcher, or without the server: i can give the new edge all but
-what only i can send, and j can take all but what only j can serve. So every edge's gain is known from a flow per node.
+what only i can send, and j can take all but what only j can serve. So every edge's gain is known from one flow a node.
 """
 
 from collections.abc import Mapping
@@ -52,11 +52,13 @@ class _Flow(NamedTuple):
 
 
 def servers_overloaded(topology: Topology, volume: Mapping[str, float]) -> list[ServerRelief]:
-    """Every server's worth at demand ``volume`` (per second, by dispatcher), the most relief first."""
+    """Every server's worth at demand ``volume`` (per second, by dispatcher), the most relief first.
+
+    All are 0 where nothing is left over, also where the load just meets a cap that is never reached.
+    """
     found = _largest(topology, volume)
-    gained = np.zeros(len(found.bound))
-    if _short(found):
-        gained = _more_capacity(found)
+    gained = _more_capacity(found) if _short(found) else np.zeros(len(found.bound))
+    gained[gained <= MARGIN * found.demand.sum()] = 0.0
     worth = [
         ServerRelief(server.id, 1.0 if most > 0.0 else 0.0, float(most))
         for server, most in zip(topology.servers, gained, strict=True)
