@@ -12,6 +12,8 @@ GOOD_RELATIVE_LATENESS = 0.05
 FULL_MACHINE = 0.9
 FULL_AGENT = 0.9
 MUCH_IN_FLIGHT = 0.01
+MUCH_UNTOLD = 0.005
+"""Few jobs may be left and yet have waited long: so much of all latency is worth a word."""
 
 
 def lateness(run: Collected, begin: float, end: float) -> dict[str, float]:
@@ -29,9 +31,17 @@ def lateness(run: Collected, begin: float, end: float) -> dict[str, float]:
 
 
 def warnings(
-    fidelity: Mapping[str, Any], cores: int, jobs: Mapping[str, Any], drifting: bool, pace: float
+    fidelity: Mapping[str, Any],
+    cores: int,
+    jobs: Mapping[str, Any],
+    drifting: bool,
+    pace: float,
+    untold: float = 0.0,
 ) -> list[str]:
-    """What the user must know before believing the figures."""
+    """What the user must know before believing the figures.
+
+    ``untold``: how long jobs that did not end had waited until then, as a share of all latency that was measured.
+    """
     lines = []
     slower = f"use a smaller --pace than {pace:g} (--pace auto finds one), or fewer agents"
     if fidelity["relative"] is not None and fidelity["relative"] > GOOD_RELATIVE_LATENESS:
@@ -53,5 +63,10 @@ def warnings(
         lines.append(
             f"{jobs['in_flight'] / jobs['offered']:.1%} of the jobs were still in flight at the end: the system is "
             "overloaded, or the run too short; mean latency is too small by what they would have added"
+        )
+    elif untold > MUCH_UNTOLD:
+        lines.append(
+            f"{jobs['in_flight']} jobs were still in flight at the end and had waited {untold:.1%} of all latency: mean "
+            "latency is too small by that and more; use a longer --duration"
         )
     return lines

@@ -75,6 +75,7 @@ class _Summary:
             jobs,
             drifting,
             plan["pace"],
+            self._untold(),
         )
         warnings += why_not
         if launch is None and not cut_short:
@@ -127,6 +128,14 @@ class _Summary:
             "in_flight": int(np.count_nonzero(states == IN_FLIGHT)),
             "lost": causes,
         }
+
+    def _untold(self) -> float:
+        """What measured jobs that did not end had waited, cool-down included, over the latency of those that did."""
+        jobs = self.run.jobs
+        waiting = jobs["arrival"][self.measured & (jobs["state"] == IN_FLIGHT)]
+        told = float(self.latencies.sum())
+        last = float(jobs["arrival"].max(initial=self.end))  # load goes on through the cool-down
+        return float((last - waiting).sum()) / told if told else 0.0
 
     def _workload(self) -> dict[str, Any]:
         """Time averages over the measured time, from the exact instants of arrival and departure."""

@@ -75,9 +75,7 @@ class Plan(NamedTuple):
     size: float  # 1/n: of a job, and of a slot
     slots: Ints  # (21,) at which batches begin, and the last ends
     at: Ints  # (K,) slots at whose start workloads are sampled
-    known: tuple[
-        Floats, Floats
-    ]  # the reference: slots (R,), not whole, and workloads (R, J); R = 0 without one
+    known: tuple[Floats, Floats]  # reference: slots (R,), not whole, and workloads (R, J); R = 0 without
     bounds: Ints  # where chunks of dispatchers begin, and the last ends
 
 
@@ -218,7 +216,7 @@ def _state(net: Network, order: Ints, does: Rule, flow: Stream, begin: Floats, c
     dispatchers, edges = len(net.first) - 1, len(order)
     small = np.int32
     return State(
-        net.first.astype(small), net.server[order].astype(small), cumulated,
+        net.first.astype(small), net.server[order].astype(np.uint32), cumulated,
         np.zeros(dispatchers, small), np.zeros(dispatchers, small), turns(np.diff(net.first), flow.seed[1]),
         np.zeros((edges, 3 if does.shares else 1)),
         begin, *(np.zeros(len(begin)) for _ in range(4)), np.ones(len(begin)), np.zeros(len(begin)),

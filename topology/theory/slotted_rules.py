@@ -12,6 +12,7 @@ has shrunk to since, and only servers shrink.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .compiled import compiled
 from .fleet import Fleet, Floats, Ints, marginal, slope, value
@@ -44,6 +45,8 @@ SAME = 1e-12
 """Scores that differ by a smaller share are equal: agents report 12 digits."""
 LARGEST = 1e300
 """In place of infinity, of which no share can be taken."""
+TIED = -1
+"""In place of a choice."""
 ROUTED, OWN, AGE = range(3)
 """Columns of an edge's account, side by side since chosen edges lie anywhere in memory."""
 FAR = 2.0**-600
@@ -74,14 +77,12 @@ class State(NamedTuple):
     """All that slots read and write beside servers' curves and arrivals. Edges by dispatcher, and within by server."""
 
     first: Indices  # (I+1,) where a dispatcher's edges begin
-    server: Indices  # (E,)
+    server: NDArray[np.uint32]  # (E,) without a sign, which spares a look at it in the innermost loop
     weight: Floats  # (E,) cumulated within each dispatcher, for WEIGHED; else empty
     count: Indices  # (I,) jobs of this slot
     choice: Indices  # (I,) the edge that they take
     turn: Indices  # (I,) IN_TURN: the last edge, counted from the first
-    account: (
-        Floats  # (E, 3): ROUTED jobs so far, without the warm-up, OWN share over ``unit``, its AGE; or (E, 1)
-    )
+    account: Floats  # (E, 3): ROUTED jobs so far, without the warm-up; OWN share over ``unit``; its AGE. Or (E, 1)
     work: Floats  # (J,) N
     done: Floats  # (J,) volume that this slot completes
     score: Floats  # (J,)
@@ -135,14 +136,26 @@ def choose(begin: int, end: int, state: State, stream: Stream, ties: int, slot: 
         if count[i] == 0:
             continue
         low, high = first[i], first[i + 1]
-        best, second, at = scores[server[low]], -np.inf, low
-        for edge in range(low + 1, high):  # without a branch: half of the time goes here
+        best, at, second = -np.inf, low, -np.inf  # second: the best score but one
+        rival, there = best, low
+        if (high - low) % 2 == 1:
+            best = scores[server[low]]
+        # Two chains, since a step waits for the one before; no branch, since none could be predicted.
+        for edge in range(low + (high - low) % 2, high, 2):
             score = scores[server[edge]]
             lesser = best if score > best else score
             second = lesser if lesser > second else second
             at = edge if score > best else at
             best = score if score > best else best
-        choice[i] = at if second < best - SAME * abs(best) else -1
+            score = scores[server[edge + 1]]
+            lesser = rival if score > rival else score
+            second = lesser if lesser > second else second
+            there = edge if score > rival else there
+            rival = score if score > rival else rival
+        second = max(second, min(best, rival))
+        if rival > best:
+            best, at = rival, there + 1
+        choice[i] = at if second < best - SAME * abs(best) else TIED
     _break_ties(begin, end, state, ties, stream.seed[1], slot * len(count))
 
 
@@ -152,7 +165,7 @@ def _break_ties(begin: int, end: int, state: State, ties: int, seed: np.uint64, 
     first, server, scores, count, choice = state.first, state.server, state.score, state.count, state.choice
     work, account, unit, age = state.work, state.account, state.unit, state.age
     for i in range(begin, end):
-        if count[i] == 0 or choice[i] >= 0:
+        if count[i] == 0 or choice[i] != TIED:
             continue
         best = -np.inf
         for edge in range(first[i], first[i + 1]):

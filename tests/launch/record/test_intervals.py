@@ -61,19 +61,23 @@ def test_short_series() -> None:
 
 
 @pytest.mark.parametrize(
-    ("relative", "cpu", "in_flight", "drifting", "word"),
+    ("relative", "cpu", "in_flight", "untold", "drifting", "word"),
     [
-        (0.2, 0.1, 0, False, "the machine was too small"),
-        (0.01, 1.95, 0, False, "the machine was full"),
-        (0.01, 0.95, 0, False, "busy nearly all the time"),
-        (0.01, 0.1, 50, False, "still in flight"),
-        (0.01, 0.1, 0, True, "has not settled"),
-        (0.01, 0.1, 0, False, ""),
+        (0.2, 0.1, 0, 0.0, False, "the machine was too small"),
+        (0.01, 1.95, 0, 0.0, False, "the machine was full"),
+        (0.01, 0.95, 0, 0.0, False, "busy nearly all the time"),
+        (0.01, 0.1, 50, 0.3, False, "still in flight"),
+        (0.01, 0.1, 2, 0.02, False, "had waited 2.0% of all latency"),
+        (0.01, 0.1, 2, 0.001, False, ""),
+        (0.01, 0.1, 0, 0.0, True, "has not settled"),
+        (0.01, 0.1, 0, 0.0, False, ""),
     ],
 )
-def test_warnings(relative: float, cpu: float, in_flight: int, drifting: bool, word: str) -> None:
+def test_warnings(
+    relative: float, cpu: float, in_flight: int, untold: float, drifting: bool, word: str
+) -> None:
     trust = {"relative": relative, "cpu": {"s1": cpu}}
-    lines = fidelity.warnings(trust, 2, {"offered": 1000, "in_flight": in_flight}, drifting, 1.0)
+    lines = fidelity.warnings(trust, 2, {"offered": 1000, "in_flight": in_flight}, drifting, 1.0, untold)
     assert bool(lines) == bool(word)
     assert word in " ".join(lines)
 
