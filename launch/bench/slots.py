@@ -114,7 +114,11 @@ def _our_rate() -> float:
     demand: Floats = np.array([LOAD * QUEUES / SLOWNESS])
     curves = fleet(servers, smoothed=False)
     simulate(net, curves, demand, "jsq", duration=10.0)
-    return float(demand[0]) * OUR_SLOTS / _timed(lambda: simulate(net, curves, demand, "jsq", duration=OUR_SLOTS))
+    return (
+        float(demand[0])
+        * OUR_SLOTS
+        / _timed(lambda: simulate(net, curves, demand, "jsq", duration=OUR_SLOTS))
+    )
 
 
 def simpy_rate() -> float:

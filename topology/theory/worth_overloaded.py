@@ -7,7 +7,8 @@ from the first to the second, and carries what can come to its one end and what 
     gain(i, j) = min(λᵢ − (T − T₋ᵢ), cⱼ − (T − T₋ⱼ)),
 
 with T the throughput and T₋ that without the dispatcher, or without the server: i can give the new edge all but
-what only i can send, and j can take all but what only j can serve. So every edge's gain is known from one flow a node.
+what only i can send, and j can take all but what only j can serve. So every edge's gain is known from one flow a node:
+a second or two for 5,000 edges, a minute or two for 100,000.
 """
 
 from collections.abc import Mapping

@@ -15,6 +15,7 @@ from gmsr.topology.theory import fleet as arrays
 from gmsr.topology.theory.balance import FEWEST, QUICKEST, balance
 from gmsr.topology.theory.capacity import classify, fits, load_factor
 from gmsr.topology.theory.network import largest_flow, network, offered
+from gmsr.topology.theory.optimum import solve
 from gmsr.topology.theory.overload import TooLarge, decompose, hold
 
 pytestmark = pytest.mark.slow
@@ -188,6 +189,29 @@ def test_the_most_that_can_be_held_is_that_of_brute_force(topology: Topology) ->
     answer = hold(topology, volume)
     assert (answer.most, answer.proven, len(answer.servers)) == (best, True, best)
     assert possible(tuple(answer.servers))
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    topologies(6, (*RELIABLE, curves.Multicore, curves.Logarithmic)), st.sampled_from([0.25, 0.5, 0.75, 1.0])
+)
+def test_prices_of_parts_never_contradict(topology: Topology, share: float) -> None:
+    """Rates and caps in eighths: parts are full to their kinks exactly, and any price of an interval fits them alone."""
+    volume = {name: share * rate for name, rate in volume_of(topology).items()}
+    if fits(topology, volume):
+        assert solve(topology, volume, "balance").residual < 1e-9
+    else:
+        decompose(topology, volume)  # certified too, or it raises
+
+
+def test_a_part_that_is_full_to_its_kink_has_the_price_of_its_neighbours() -> None:
+    servers = (Server("s0", curves.Power(1.0, 0.5)), Server("s1", curves.Multicore(1.0, 2)),
+               Server("s2", curves.Multicore(1.0, 1)))  # fmt: skip
+    rates = {"d0": 1.0, "d1": 1.0, "d2": 1.0, "d3": 0.5}
+    ends = {"d0": ("s0", "s1"), "d1": ("s0",), "d2": ("s0", "s2"), "d3": ("s1", "s2")}
+    edges = tuple(Edge(front, back) for front, backs in ends.items() for back in backs)
+    topology = Topology("t", tuple(Dispatcher(*each) for each in rates.items()), servers, edges)
+    assert solve(topology, rates, "balance").residual < 1e-9
 
 
 def test_too_many_servers_to_hold_are_refused() -> None:
