@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import AS_JSON, FILE, emit, numbers, opened, run_options
+from .options import AS_JSON, FILE, announce, emit, numbers, opened, run_options
 
 
 @click.command()
@@ -58,6 +58,8 @@ def command(
                 if out is None
                 else "--out: a model writes no run directories; leave it out"
             )
+        if model == "slotted":
+            announce("slotted.run")
         play = models.slotted if model == "slotted" else models.fluid
     compared = figures(
         compare(topology, options, names, repeats, out, lambda label: Progress(label=label), smoothing, play)

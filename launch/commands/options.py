@@ -41,6 +41,7 @@ def opened(file: str, load: float | None = None) -> "Topology":
     from ..demand import at_load
 
     topology, warnings = load_file(file)
+    announce()
     for warning in warnings:
         click.echo(f"note: {warning}", err=True)
     return topology if load is None else at_load(topology, load)
@@ -60,6 +61,16 @@ def numbers(_context: click.Context, _option: click.Parameter, text: str | None)
         return [float(piece) for piece in (text or "").split(",") if piece.strip()]
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is no list of numbers separated by commas") from error
+
+
+def announce(function: str = "balance.settle") -> None:
+    """A word before a silence: theory's loops are compiled when they are first used on a machine."""
+    from gmsr.topology.theory.cache import holds
+
+    if not holds(function):
+        click.echo(
+            "note: first use: compiling theory's loops, once on this machine, some ten seconds", err=True
+        )
 
 
 def emit(document: object) -> None:

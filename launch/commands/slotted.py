@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .options import AS_JSON, FILE, PLOT, emit, opened
+from .options import AS_JSON, FILE, PLOT, announce, emit, opened
 
 
 @click.command()
@@ -38,6 +38,7 @@ def command(
         raise UserError(f"--seed: {seed} must not be negative")
     writable(plot)
     ladder = scales(scale)
+    announce("slotted.run")
     found = approach(opened(file, load), ladder, policy, start, duration, seed, repeats)
     if plot:
         from ..show.approach import draw

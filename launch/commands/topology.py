@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .options import AS_JSON, FILE, emit
+from .options import AS_JSON, FILE, announce, emit
 
 
 @click.group()
@@ -53,6 +53,7 @@ def new(
     if (made := naive(kind, parameter, scale)) is not None:
         write(made, out, runs=True)
         return
+    announce()
     topology = make(
         kind,
         dispatchers,
@@ -80,6 +81,7 @@ def check(file: str, as_json: bool) -> None:
 
     try:
         topology, warnings = load(file)
+        announce()
         found = facts(topology, warnings)
     except UserError as error:
         if as_json:
@@ -107,6 +109,7 @@ def show(file: str, as_json: bool) -> None:
     from ..inspect_topology import describe
 
     topology, warnings = load(file)
+    announce()
     emit(topology.to_dict()) if as_json else click.echo(describe(topology, warnings))
 
 

@@ -66,7 +66,7 @@ def warnings(
         )
     elif untold > MUCH_UNTOLD:
         lines.append(
-            f"{jobs['in_flight']} jobs were still in flight at the end and had waited {untold:.1%} of all latency: mean "
-            "latency is too small by that and more; use a longer --duration"
+            f"{jobs['in_flight']} jobs were still in flight at the end and had waited {untold:.1%} of all latency: "
+            "mean latency is too small by that and more; use a longer --duration"
         )
     return lines

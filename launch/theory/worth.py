@@ -14,6 +14,8 @@ from ..demand import demand
 from ..record.text import AT_MOST, number, percent, rest, seconds, table
 
 MOST = 10
+SOLVES, EDGES_SOLVED = 2000, 400_000
+"""At most so many optima, and so many edges in all of them, are worked out for the list: a minute or so."""
 
 
 def worth(topology: Topology) -> dict[str, Any]:
@@ -28,8 +30,9 @@ def worth(topology: Topology) -> dict[str, Any]:
             "servers": [each._asdict() for each in servers_overloaded(topology, wanted.volume)],
             "edges": [each._asdict() for each in edges_overloaded(topology, wanted.volume, MOST)],
         }
+    solves = min(SOLVES, max(50, EDGES_SOLVED // len(topology.edges)))
     try:
-        backs, search = servers(topology, wanted.volume), edges(topology, wanted.volume, MOST)
+        backs, search = servers(topology, wanted.volume), edges(topology, wanted.volume, MOST, solves)
     except NoOptimum as error:
         raise RunError(str(error)) from error
     rate = sum(wanted.rates.values())

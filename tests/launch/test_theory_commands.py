@@ -1,9 +1,9 @@
 """``gmsr optimum``, ``fluid``, ``slotted`` and ``compare --model``: fields, tables, pictures, and what they refuse."""
 
 import json
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -179,16 +179,12 @@ def test_windows_side_by_side_in_a_model() -> None:
         "0,0.05",
     )["policies"]
     assert list(found) == ["gmsr, window 0", "gmsr, window 0.05", "jsq"]
-    assert (
-        found["gmsr, window 0"]["ratio_to_optimum"]
-        > 1.3
-        > 1.06
-        > found["gmsr, window 0.05"]["ratio_to_optimum"]
-    )
+    assert found["gmsr, window 0"]["ratio_to_optimum"] > 1.3
+    assert found["gmsr, window 0.05"]["ratio_to_optimum"] < 1.06
 
 
 def test_what_tie_breaks_do_under_overload() -> None:
-    """One common order of servers lets fewer grow than any other tie-break, at the same throughput (MODEL section 7)."""
+    """One common order of servers lets fewer grow than any other tie-break, at the same throughput."""
     policies = "gmsr:ties=order,gmsr:ties=random,gmsr,gmsr-fewest"
     found = document(
         compare.command, example("overloaded-multicore"), "--model", "slotted", "--policies", policies,

@@ -1,22 +1,17 @@
-"""Compiled loops: numba's decorators, typed, with a cache on disk that knows when it is stale.
+"""Compiled loops: numba's decorators, typed, with a cache on disk.
 
 A compiled function is what a plain one would be, only faster: what stands in it is Python, and a test may call
-``function.py_func``. The first use on a machine compiles for some seconds; later ones load the cache. numba looks only
-at the file that a function stands in, and would go on using old code of what it calls in other files. So the
-cache's folder is named after a digest of all files that hold compiled code.
+``function.py_func``. The first use on a machine compiles for some seconds; later ones load the cache (``cache``).
 """
 
-import os
 from collections.abc import Callable
-from hashlib import sha256
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from .cache import folder
 
-HERE = Path(__file__).resolve().parent
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
@@ -47,18 +42,4 @@ def _compile(function: Function, options: dict[str, Any]) -> Function:
     return made
 
 
-def _cache() -> str:
-    """Beside these files, as Python's own caches are; in the user's cache folder where that cannot be written."""
-    digest = sha256()
-    for source in sorted([*HERE.glob("*.py"), HERE.parent / "curves.py"]):
-        text = source.read_bytes()
-        if b"@compiled" in text or b"@inlined" in text or b"@parallel" in text or source.name == "curves.py":
-            digest.update(text)
-    name = f"compiled-{digest.hexdigest()[:16]}"
-    if os.access(HERE, os.W_OK):
-        return str(HERE / "__pycache__" / name)
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return str(Path(home) / "gmsr" / name)
-
-
-_CACHE = _cache()
+_CACHE = str(folder())

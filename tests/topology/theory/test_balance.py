@@ -196,7 +196,7 @@ def test_the_most_that_can_be_held_is_that_of_brute_force(topology: Topology) ->
     topologies(6, (*RELIABLE, curves.Multicore, curves.Logarithmic)), st.sampled_from([0.25, 0.5, 0.75, 1.0])
 )
 def test_prices_of_parts_never_contradict(topology: Topology, share: float) -> None:
-    """Rates and caps in eighths: parts are full to their kinks exactly, and any price of an interval fits them alone."""
+    """Rates and caps in eighths: parts are full to their kinks exactly, and many prices fit them alone."""
     volume = {name: share * rate for name, rate in volume_of(topology).items()}
     if fits(topology, volume):
         assert solve(topology, volume, "balance").residual < 1e-9
