@@ -1,6 +1,6 @@
 """Pictures of ``gmsr fluid``: ΣN beside the optimum, marginals merging, the gap; of overload, the classes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,26 +31,35 @@ def draw(topology: Topology, found: Mapping[str, Any], climbed: Mapping[str, Any
     save(figure, out)
 
 
+def _lines(
+    axes: Any, found: Mapping[str, Any], of: Callable[[Mapping[str, Any]], Any], aim: float, word: str
+) -> None:
+    """A line for each path, the first on top, and a dotted one at what they are held against."""
+    for index, (label, each) in enumerate(found["paths"].items()):
+        axes.plot(
+            each["t"],
+            of(each),
+            color=COLOURS[index % len(COLOURS)],
+            label=label,
+            zorder=3 if index == 0 else 2,
+        )
+    axes.axhline(aim, color="black", linewidth=0.8, linestyle=":", label=word)
+    axes.set_xlabel("time in s")
+    axes.legend(fontsize=8, frameon=False)
+
+
 def _totals(axes: Any, found: Mapping[str, Any]) -> None:
     best = found["optimum"]["workload"]
-    top = 0.0
-    for index, (label, each) in enumerate(found["paths"].items()):
-        ratio = np.array(each["total"]) / best
-        axes.plot(
-            each["t"], ratio, color=COLOURS[index % len(COLOURS)], label=label, zorder=3 if index == 0 else 2
-        )
-        top = max(top, min(float(ratio.max()), 3.0))
-    axes.axhline(1.0, color="black", linewidth=0.8, linestyle=":", label="central optimum")
+    _lines(axes, found, lambda each: np.array(each["total"]) / best, 1.0, "central optimum")
+    top = max(min(max(each["total"]) / best, 3.0) for each in found["paths"].values())
     axes.set_ylim(0.0, 1.1 * max(top, 1.2))
     first = next(iter(found["paths"].values()))
     total = np.array(first["total"])
     away = np.flatnonzero(np.abs(total - total[-1]) > NEAR * total[-1])
     if len(away):  # what follows after it has settled shows nothing
         axes.set_xlim(0.0, min(3.0 * first["t"][away[-1]], first["t"][-1]))
-    axes.set_xlabel("time in s")
     axes.set_ylabel("workload ΣN over the optimum")
     axes.set_title("where each policy goes", fontsize=10)
-    axes.legend(fontsize=8, frameon=False)
 
 
 def _marginals(axes: Any, found: Mapping[str, Any]) -> None:
@@ -113,33 +122,24 @@ def _classes(axes: Any, found: Mapping[str, Any]) -> None:
 def _throughput(axes: Any, found: Mapping[str, Any]) -> None:
     """Σ μ(N): what is worked off, beside the most that any routing carries."""
     most = found["overload"]["throughput"]
-    for index, (label, each) in enumerate(found["paths"].items()):
-        axes.plot(each["t"], np.array(each["throughput"]) / most, color=COLOURS[index % len(COLOURS)], label=label,
-                  zorder=3 if index == 0 else 2)  # fmt: skip
-    axes.axhline(1.0, color="black", linewidth=0.8, linestyle=":", label="most that any routing carries")
+    _lines(
+        axes, found, lambda each: np.array(each["throughput"]) / most, 1.0, "most that any routing carries"
+    )
     axes.set_ylim(0.0, 1.1)
-    axes.set_xlabel("time in s")
     axes.set_ylabel("throughput over the most")
     axes.set_title("what is carried", fontsize=10)
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
 
 
 def _stable(axes: Any, found: Mapping[str, Any]) -> None:
     """The stable servers' workload: under GMSR the least that any throughput-optimal routing allows."""
-    excess = found["overload"]
-    for index, (label, each) in enumerate(found["paths"].items()):
-        held = (
-            np.sum([each["workload"][name] for name in excess["stable"]], axis=0)
-            if excess["stable"]
-            else each["t"]
+    names, least = found["overload"]["stable"], found["overload"]["stable_workload"]
+
+    def held(each: Mapping[str, Any]) -> Any:
+        return (
+            np.sum([each["workload"][name] for name in names], axis=0) if names else np.zeros(len(each["t"]))
         )
-        axes.plot(
-            each["t"], held, color=COLOURS[index % len(COLOURS)], label=label, zorder=3 if index == 0 else 2
-        )
-    least = excess["stable_workload"]
-    axes.axhline(least, color="black", linewidth=0.8, linestyle=":", label="least at full throughput")
+
+    _lines(axes, found, held, least, "least at full throughput")
     axes.set_ylim(0.0, max(2.0 * least, 1e-9))
-    axes.set_xlabel("time in s")
     axes.set_ylabel("their workload ΣN")
     axes.set_title("workload of those that stay stable", fontsize=10)
-    axes.legend(fontsize=8, frameon=False)

@@ -8,9 +8,9 @@ import numpy as np
 from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 from gmsr.topology.theory import speed
-from gmsr.topology.theory.balance import MARGINAL
 from gmsr.topology.theory.fleet import Floats, Ints, fleet, marginal, value
 from gmsr.topology.theory.fluid import FIXED, RULES, Fluid, integrate, rest, shares, undecided
+from gmsr.topology.theory.keys import MARGINAL
 from gmsr.topology.theory.network import Network, network, offered
 from gmsr.topology.theory.optimum import NoOptimum, Overloaded, solve
 from gmsr.topology.theory.overload import Overload, decompose

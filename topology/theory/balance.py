@@ -22,15 +22,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compiled import compiled, inlined
-from .fleet import EXPONENTIAL, HYPERBOLIC, Flags, Fleet, Floats, Ints, place, slope, unfed, value
+from .compiled import compiled
+from .fleet import Flags, Fleet, Floats, Ints, unfed
+from .keys import LEAST_KEY, MARGINAL, QUICKEST, filled, taken_in
 from .network import Network, largest_flow
-
-MARGINAL, FEWEST, QUICKEST, FULLEST, GROWTH = range(5)
-"""What dispatchers go by: the marginal rate (GMSR), N (jsq), N/μ(N) (least-latency); and two auxiliary questions:
-the share of its cap that a server carries (``load_factor``), and how fast it grows under overload."""
-LEAST_KEY = 1e-300
-"""Below it a marginal is 0. What remains to be placed then goes to where N is least."""
 
 EPSILON = 2.2e-16
 ROUNDING = 1e-14
@@ -163,11 +158,11 @@ def _fill(
     more = _taken(fleet, rule, start, step, floor, members, low, deep)
     share = min(max((total - less) / (more - less), 0.0), 1.0) if more > less else 1.0
     for j in members:
-        at_less = _filled(fleet, rule, floor, j, high, shallow)
-        at_more = _filled(fleet, rule, floor, j, low, deep)
+        at_less = filled(fleet, rule, floor, j, high, shallow)
+        at_more = filled(fleet, rule, floor, j, low, deep)
         workload[j] = at_less + share * (at_more - at_less) if at_more > at_less else at_less
-        small = _inflow(fleet, rule, start, step, floor, j, at_less)
-        large = _inflow(fleet, rule, start, step, floor, j, at_more)
+        small = taken_in(fleet, rule, start, step, floor, j, at_less)
+        large = taken_in(fleet, rule, start, step, floor, j, at_more)
         bound[j] = small + share * (large - small) if large > small else small
     return high
 
@@ -254,76 +249,8 @@ def _taken(
 ) -> float:
     total = 0.0
     for j in members:
-        total += _inflow(fleet, rule, start, step, floor, j, _filled(fleet, rule, floor, j, key, depth))
+        total += taken_in(fleet, rule, start, step, floor, j, filled(fleet, rule, floor, j, key, depth))
     return total
-
-
-@inlined
-def _filled(fleet: Fleet, rule: int, floor: Floats, j: int, key: float, depth: float) -> float:
-    """N of a server that is filled to a key, and at key 0 to a depth; never below where it falls by itself."""
-    return max(_place(fleet, rule, j, key), depth, floor[j])
-
-
-@inlined
-def _place(fleet: Fleet, rule: int, j: int, key: float) -> float:
-    if rule == MARGINAL:
-        return place(fleet, j, key)
-    if rule == QUICKEST:
-        return _quick_place(fleet, j, key)
-    if rule == GROWTH:
-        return _growth(fleet, j, key)
-    return 1.0 / key  # FEWEST: N itself; FULLEST: the share of the cap
-
-
-@inlined
-def _inflow(
-    fleet: Fleet, rule: int, start: Floats, step: float, floor: Floats, j: int, workload: float
-) -> float:
-    """What a server takes in that ends at this workload."""
-    if rule == FULLEST:
-        return fleet.cap[j] * workload
-    if rule == GROWTH:
-        return fleet.cap[j] + workload
-    if step == np.inf:
-        return fleet.cap[j] if workload == np.inf else value(fleet, j, workload)
-    if workload <= floor[j]:
-        return 0.0
-    return max((workload - start[j]) / step + value(fleet, j, workload), 0.0)
-
-
-@compiled
-def _quick_place(fleet: Fleet, j: int, key: float) -> float:
-    """The least N with μ(N)/N ≤ key. Concave curves from the origin: the quotient never rises."""
-    if slope(fleet, j, 0.0) <= key:
-        return 0.0
-    low, high = 0.0, 1.0
-    while value(fleet, j, high) > key * high:
-        low, high = high, 2.0 * high
-        if high > 1e300:
-            return np.inf
-    while True:
-        middle = 0.5 * (low + high)
-        if not low < middle < high:
-            return high
-        if value(fleet, j, middle) > key * middle:
-            low = middle
-        else:
-            high = middle
-
-
-@inlined
-def _growth(fleet: Fleet, j: int, key: float) -> float:
-    """How fast an overloaded server grows under GMSR once it is large, by a key that falls as growth rises.
-
-    With N = g·t a hyperbolic curve's marginal is ab/(gt)², an exponential one's (a/b)e^(−gt/b), and a cap that
-    is reached leaves 0. So a dispatcher prefers any exponential server that does not grow linearly to any hyperbolic
-    one, and that to any at its cap, whatever the finite numbers; among alike equal marginals share the growth.
-    """
-    if fleet.kind[j] == HYPERBOLIC:
-        return np.sqrt(fleet.a[j] * fleet.b[j]) / (key - 1.0) if key > 1.0 else np.inf
-    if fleet.kind[j] == EXPONENTIAL:
-        return fleet.b[j] * (1.0 / key - 1.0) if key < 1.0 else 0.0
-    return 0.0
 
 
 @compiled

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..graph import Topology
-from .balance import FULLEST, balance
+from .balance import balance
 from .compiled import compiled
 from .fleet import Flags, Fleet, Floats, fleet
+from .keys import FULLEST
 from .network import DUST, Network, from_pairs, largest_flow, network, offered
 
 MARGIN = 1e-9

@@ -206,12 +206,22 @@ def _piecewise_place(fleet: Fleet, j: int, wanted: float) -> float:
 
 
 @compiled
+def quick_place(fleet: Fleet, j: int, wanted: float) -> float:
+    """The least N with μ(N)/N at most ``wanted`` > 0. Concave curves from the origin: the quotient never rises."""
+    return 0.0 if slope(fleet, j, 0.0) <= wanted else _searched(fleet, j, wanted, True)
+
+
+@compiled
 def _searched_place(fleet: Fleet, j: int, wanted: float) -> float:
-    """By bisection, for smooth curves that are reported smoothed."""
-    if marginal(fleet, j, 0.0, 0.0) <= wanted:
-        return 0.0
+    """For smooth curves that are reported smoothed."""
+    return 0.0 if marginal(fleet, j, 0.0, 0.0) <= wanted else _searched(fleet, j, wanted, False)
+
+
+@compiled
+def _searched(fleet: Fleet, j: int, wanted: float, mean: bool) -> float:
+    """By bisection to the last bit: where μ(N)/N (``mean``) or the marginal comes down to ``wanted``."""
     low, high = 0.0, 1.0
-    while marginal(fleet, j, high, 0.0) > wanted:
+    while _falling(fleet, j, high, mean) > wanted:
         low, high = high, 2.0 * high
         if high > 1e300:
             return np.inf
@@ -219,10 +229,15 @@ def _searched_place(fleet: Fleet, j: int, wanted: float) -> float:
         middle = 0.5 * (low + high)
         if not low < middle < high:
             return high
-        if marginal(fleet, j, middle, 0.0) > wanted:
+        if _falling(fleet, j, middle, mean) > wanted:
             low = middle
         else:
             high = middle
+
+
+@compiled
+def _falling(fleet: Fleet, j: int, workload: float, mean: bool) -> float:
+    return value(fleet, j, workload) / workload if mean else marginal(fleet, j, workload, 0.0)
 
 
 @compiled

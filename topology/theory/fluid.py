@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..graph import Server, Topology
-from .balance import FEWEST, MARGINAL, QUICKEST, balance, settle
+from .balance import balance, settle
 from .compiled import compiled
 from .fleet import Fleet, Floats, unfed, value
+from .keys import FEWEST, MARGINAL, QUICKEST
 from .network import Network
 
 FIXED, FASTEST = 10, 11

@@ -13,9 +13,10 @@ from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import
 from scipy.sparse import coo_array, hstack, vstack  # type: ignore[import-untyped,unused-ignore]
 
 from ..graph import Topology
-from .balance import GROWTH, balance
+from .balance import balance
 from .capacity import Classes, classify
 from .fleet import Floats, fleet
+from .keys import GROWTH
 from .network import network, offered
 from .optimum import Optimum, solve
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .balance import MARGINAL
 from .fleet import Fleet, Floats
 from .fluid import Fluid, integrate, rest
+from .keys import MARGINAL
 from .network import Network
 
 DELTAS = (1.0, 2.0, 4.0, 8.0, 16.0)

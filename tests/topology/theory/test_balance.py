@@ -12,8 +12,9 @@ from scipy.optimize import linprog
 from gmsr.topology import curves
 from gmsr.topology.graph import Dispatcher, Edge, Server, Topology
 from gmsr.topology.theory import fleet as arrays
-from gmsr.topology.theory.balance import FEWEST, QUICKEST, balance
+from gmsr.topology.theory.balance import balance
 from gmsr.topology.theory.capacity import classify, fits, load_factor
+from gmsr.topology.theory.keys import FEWEST, QUICKEST
 from gmsr.topology.theory.network import largest_flow, network, offered
 from gmsr.topology.theory.optimum import solve
 from gmsr.topology.theory.overload import TooLarge, decompose, hold

@@ -13,10 +13,10 @@ from gmsr.launch.demand import demand, smoothed
 from gmsr.topology import curves, files, generate
 from gmsr.topology.graph import Dispatcher, Edge, Server, Topology
 from gmsr.topology.theory import speed
-from gmsr.topology.theory.balance import FEWEST, MARGINAL, QUICKEST
 from gmsr.topology.theory.capacity import load_factor
 from gmsr.topology.theory.fleet import Fleet, Floats, fleet, marginal, value
 from gmsr.topology.theory.fluid import FASTEST, FIXED, integrate, rest, shares, undecided
+from gmsr.topology.theory.keys import FEWEST, MARGINAL, QUICKEST
 from gmsr.topology.theory.network import Network, network, offered
 from gmsr.topology.theory.optimum import solve
 from gmsr.topology.theory.overload import decompose

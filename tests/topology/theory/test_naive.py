@@ -7,8 +7,9 @@ from gmsr.topology.check import problems
 from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 from gmsr.topology.theory import fluid
-from gmsr.topology.theory.balance import MARGINAL, balance
+from gmsr.topology.theory.balance import balance
 from gmsr.topology.theory.fleet import Fleet, Floats, fleet
+from gmsr.topology.theory.keys import MARGINAL
 from gmsr.topology.theory.naive import FAMILIES, Family, make
 from gmsr.topology.theory.network import Network, network, offered
 from gmsr.topology.theory.optimum import solve
