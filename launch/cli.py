@@ -72,6 +72,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = FAILED
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
+    except SystemError as error:
+        if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise
+        code = INTERRUPTED  # numba's word for a Ctrl-C within compiled code
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone: no more words
         code = FAILED

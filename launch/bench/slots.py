@@ -28,8 +28,8 @@ DEGREE = 50
 SLOTS = {10_000: 2_000, 100_000: 200, 1_000_000: 30}
 REPEATS = 9
 QUEUES, LOAD = 10, 0.8
-SLOWNESS = 10.0
-"""Slots that a job takes at a server: LOAD · QUEUES / SLOWNESS jobs arrive in a slot, so that most choose on fresh views."""
+SLOWNESS = 8.0
+"""Slots that a job takes at a server: LOAD · QUEUES / SLOWNESS jobs arrive in a slot, most of them on a fresh view."""
 OUR_SLOTS = 1_000_000
 THEIR_JOBS = 20_000
 
@@ -73,7 +73,7 @@ def _size(edges: int) -> dict[str, Any]:
 
 
 def random_plan(edges: int, slots: int) -> tuple[Plan, float]:
-    """GMSR on as many hyperbolic servers as dispatchers, DEGREE edges each; and the jobs in a slot. Nearly all have some."""
+    """GMSR on as many hyperbolic servers as dispatchers, and the jobs in a slot, of which nearly all get some."""
     random = np.random.default_rng(1)
     count = edges // DEGREE
     net = from_pairs(np.repeat(np.arange(count), DEGREE), random.integers(0, count, edges), count, count)
@@ -94,7 +94,7 @@ def bare_pass(plan: Plan) -> float:
     """Sum every array that each slot goes through."""
     state, stream, curves = plan.state, plan.stream, plan.fleet
     arrays = (
-        state.first, state.server, state.count, state.choice, stream.mean, stream.mode, stream.chance, stream.upto,
+        state.first, state.server, state.jobs, state.choice, stream.mean, stream.mode, stream.chance, stream.upto,
         state.work, state.done, state.score, state.total, state.served, state.unit, state.age,
         curves.kind, curves.a, curves.b, curves.width,
     )  # fmt: skip

@@ -24,6 +24,7 @@ from ..record import overload
 from ..record.intervals import half_width
 from ..show.progress import Progress
 from .fluid import path
+from .patience import interruptible
 
 POINTS = 2000
 
@@ -78,11 +79,13 @@ def simulated(topology: Topology, options: plan.Options, **more: Any) -> slots.S
         system = informed(topology) if policy == "oracle" else topology
         weights = np.array([edge.weight for edge in system.edges])[net.order]
         policy = "static"
+    curves, volume = fleet(topology.servers), offered(topology, demand(topology).volume)
     try:
-        return slots.simulate(
-            net, fleet(topology.servers), offered(topology, demand(topology).volume), policy,
-            ties=ties or "inflight", weights=weights, scale=options.scale, duration=options.duration,
-            warmup=options.warmup, seed=options.seed, **more,
+        return interruptible(
+            lambda: slots.simulate(
+                net, curves, volume, policy, ties=ties or "inflight", weights=weights, scale=options.scale,
+                duration=options.duration, warmup=options.warmup, seed=options.seed, **more,
+            )
         )  # fmt: skip
     except ValueError as error:
         raise UserError(f"slotted model: {error}") from error

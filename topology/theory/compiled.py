@@ -13,9 +13,12 @@ from .cache import folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+SHARED = {"error_model": "numpy", "nogil": True}
+"""Divisions by zero give infinities. Other threads run on: one that waits for a long loop can hear Ctrl-C."""
+
 
 def compiled(function: Function) -> Function:
-    """Compile for one core. Divisions by zero give infinities, as in numpy."""
+    """Compile for one core."""
     return _compile(function, {})
 
 
@@ -34,9 +37,9 @@ def _compile(function: Function, options: dict[str, Any]) -> Function:
     before = config.CACHE_DIR
     config.CACHE_DIR = _CACHE  # read while decorating; nobody else's functions are to follow
     try:
-        made: Function = numba.njit(cache=True, error_model="numpy", **options)(function)
+        made: Function = numba.njit(cache=True, **SHARED, **options)(function)
     except RuntimeError:  # nowhere to keep a cache: compile anew each time
-        made = numba.njit(error_model="numpy", **options)(function)
+        made = numba.njit(**SHARED, **options)(function)
     finally:
         config.CACHE_DIR = before
     return made

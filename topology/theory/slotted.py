@@ -1,48 +1,38 @@
 """The slotted stochastic model of the paper (MODEL section 6), all slots in one compiled loop.
 
-Slots are 1/n long. In a slot dispatcher i receives a random number of jobs of mean λᵢ, each of size 1/n, and routes them
-by the workloads at the slot's start; server j completes min(Nⱼ, μⱼ(Nⱼ)/n), and then the jobs are added. As n → ∞ paths
-converge, uniformly on compact times, to the fluid limit from the same start.
+Slots are 1/n long. In a slot dispatcher i receives a random number of jobs of mean λᵢ, each of size 1/n, and routes
+them by the workloads at the slot's start; server j completes min(Nⱼ, μⱼ(Nⱼ)/n), and then the jobs are added. As n → ∞
+paths converge, uniformly on compact times, to the fluid limit from the same start.
 
 A slot costs one pass over the edges of those dispatchers that received jobs. Where there are many, dispatchers are
 shared out over the cores; each only reads what others wrote in the slot before, so that results are the same to the
 last bit. Arrivals are a function of the seed, the slot and the dispatcher: the same under every policy.
 """
 
+import os
 from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike
 
-from .compiled import compiled, parallel
+from . import slotted_rules as rules
+from .compiled import compiled, inlined, parallel
 from .fleet import Fleet, Floats, Ints
 from .network import Network
-from .slotted_draws import LARGEST_MEAN, Stream, stream
-from .slotted_rules import (
-    BY_MAXIMUM,
-    POLICIES,
-    ROUTED,
-    TIES,
-    WEIGHED,
-    Rule,
-    State,
-    book,
-    choose,
-    receive,
-    rule,
-    scatter,
-    serve,
-    settle,
-    turns,
-)
+from .slotted_draws import LARGEST_MEAN, Stream, arrived, stream
+from .slotted_rules import Rule, State
 
 PARTS = 20
 """Batches of the time after the warm-up."""
-WIDE_EDGES = 40_000
-"""From so many edges on a slot is worth the 10 µs that it takes to share it out over cores."""
+WIDE_EDGES = 100_000
+"""From so many edges on a slot is worth the 50 µs that it takes to wake other cores for it."""
 CHUNKS = 32
 MOST_SLOTS = 2**30
+
+# Cores that wait for the next slot sleep. By default they would spin, and where others use the machine too, whoever is
+# put off the processor while all spin costs milliseconds a slot. OpenMP reads this when its first threads start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 class Slotted(NamedTuple):
@@ -62,7 +52,7 @@ class Slotted(NamedTuple):
 
 def policies() -> tuple[str, ...]:
     """Names that ``simulate`` knows."""
-    return tuple(POLICIES)
+    return tuple(rules.POLICIES)
 
 
 class Plan(NamedTuple):
@@ -111,11 +101,11 @@ def simulate(
     path, sums, distance = run(plan, len(net.server) >= WIDE_EDGES)
     state, span = plan.state, plan.slots[-1] - plan.slots[0]
     routed = np.empty(len(order))
-    routed[order] = state.account[:, ROUTED] / span  # jobs per slot are volume per second
+    routed[order] = state.account[:, rules.ROUTED] / span  # jobs per slot are volume per second
     with np.errstate(invalid="ignore"):
         batches = np.diff(sums) / np.diff(plan.slots)
     return Slotted(
-        plan.at * plan.size,
+        np.asarray(plan.at * plan.size),
         path,
         state.total / span,
         batches,
@@ -132,8 +122,10 @@ def prepare(
 ) -> tuple[Plan, Ints]:  # fmt: skip
     """The loop's arguments, checked, and for each of its edges which of the network's it is (E,)."""
     for what, name, known in (
-        ("policy", policy, POLICIES), ("ties", ties, TIES), ("arrivals", arrivals, ("poisson", "deterministic")),
-    ):  # fmt: skip
+        ("policy", policy, tuple(rules.POLICIES)),
+        ("ties", ties, tuple(rules.TIES)),
+        ("arrivals", arrivals, ("poisson", "deterministic")),
+    ):
         _must(name in known, f"{what}: {name!r} is unknown; choose one of {', '.join(known)}")
     dispatchers, servers, edges = len(net.first) - 1, len(fleet.kind), len(net.server)
     rates = _amounts("demand", demand, (dispatchers,))
@@ -157,9 +149,9 @@ def prepare(
     _must(points >= 2, f"points: {points} is too few; the start and the end make 2")
     begin = np.zeros(servers) if start is None else _amounts("start", start, (servers,)).copy()
     order = np.lexsort((net.server, net.dispatcher))  # the first of equals is then the first server
-    does = rule(policy, ties)
+    does = rules.rule(policy, ties)
     cumulated = np.empty(0)
-    if does.way == WEIGHED:
+    if does.way == rules.WEIGHED:
         _must(weights is not None, "weights: policy static needs a weight for each edge")
         cumulated = _cumulated(net, rates, _amounts("weights", weights, (edges,))[order])
     path = _path(reference, servers, scale)
@@ -213,84 +205,109 @@ def _path(reference: tuple[ArrayLike, ArrayLike] | None, servers: int, scale: fl
 
 
 def _state(net: Network, order: Ints, does: Rule, flow: Stream, begin: Floats, cumulated: Floats) -> State:
-    dispatchers, edges = len(net.first) - 1, len(order)
-    small = np.int32
+    dispatchers, edges, servers = len(net.first) - 1, len(order), len(begin)
+    turn = rules.turns(np.diff(net.first), flow.seed[1])
     return State(
-        net.first.astype(small), net.server[order].astype(np.uint32), cumulated,
-        np.zeros(dispatchers, small), np.zeros(dispatchers, small), turns(np.diff(net.first), flow.seed[1]),
-        np.zeros((edges, 3 if does.shares else 1)),
-        begin, *(np.zeros(len(begin)) for _ in range(4)), np.ones(len(begin)), np.zeros(len(begin)),
-    )  # fmt: skip
+        first=net.first.astype(np.int32),
+        server=net.server[order].astype(np.uint32),
+        weight=cumulated,
+        jobs=np.zeros(dispatchers, np.int32),
+        choice=np.zeros(dispatchers, np.int32),
+        turn=turn,
+        account=np.zeros((edges, 3 if does.shares else 1)),
+        work=begin,
+        done=np.zeros(servers),
+        score=np.zeros(servers),
+        total=np.zeros(servers),
+        served=np.zeros(servers),
+        unit=np.ones(servers),
+        age=np.zeros(servers),
+    )
 
 
 @compiled
 def run(plan: Plan, wide: bool) -> tuple[Floats, Floats, float]:
     """Sampled workloads (K, J), ΣN summed over slots until each batch begins (21,), and the distance."""
-    state, stream, size, way = plan.state, plan.stream, plan.size, plan.rule.way
-    shares = state.account.shape[1] > 1
+    state, last = plan.state, plan.slots[-1]
     path, sums = np.empty((len(plan.at), len(state.work))), np.zeros(len(plan.slots))
-    taken, part, row, distance = 0, 0, 0, 0.0
-    for slot in range(plan.slots[-1] + 1):
+    taken, part, slot, distance = 0, 0, 0, 0.0
+    while True:
         if slot == plan.at[taken]:
             path[taken] = state.work
             taken += 1
         while part < len(sums) and plan.slots[part] == slot:
             sums[part] = state.total.sum()
             part += 1
-        if len(plan.known[0]) > 0:
-            row = _row(plan.known[0], row, slot)
-            distance = max(distance, _apart(state.work, plan.known, row, slot))
-        if part == len(sums):
-            break
-        counts = part > 0
-        serve(0, len(state.work), state, plan.fleet, plan.rule.score, size, counts)
-        if way == BY_MAXIMUM:
-            if wide:
-                _choose_wide(plan.bounds, state, stream, plan.rule.ties, slot, size, slot > plan.slots[0])
-            else:
-                _choose(0, len(state.count), state, stream, plan.rule.ties, slot, size, slot > plan.slots[0])
-            settle(state, shares)
-            receive(state, size)
-        else:
-            settle(state, False)
-            scatter(state, stream, way, slot, size, counts)
-    if way == BY_MAXIMUM:
-        book(0, len(state.count), state, size, True)
-    return path, sums, distance
+        if slot == last:
+            return path, sums, max(distance, apart(state.work, plan.known, slot))
+        end = min(plan.at[taken], plan.slots[part])
+        distance = max(distance, _play(plan, wide, slot, end, part > 0))
+        slot = end
 
 
 @compiled
+def _play(plan: Plan, wide: bool, begin: int, end: int, counts: bool) -> float:
+    """Slots begin … end−1; the distance at their starts. All names are bound before the loop, where that costs."""
+    state, stream, fleet, known, bounds = plan.state, plan.stream, plan.fleet, plan.known, plan.bounds
+    way, score, ties = plan.rule.way, plan.rule.score, plan.rule.ties
+    size, jobs, distance = plan.size, plan.state.jobs, 0.0
+    shares, compared = state.account.shape[1] > 1, len(known[0]) > 0
+    for slot in range(begin, end):
+        if compared:
+            distance = max(distance, apart(state.work, known, slot))
+        rules.complete(state, fleet, size, counts)
+        if score in (rules.DIFFERENCE, rules.DERIVATIVE):
+            rules.offer(state, fleet, size if score == rules.DIFFERENCE else 0.0)
+        elif score == rules.QUICKEST:
+            rules.quickest(state, fleet)
+        elif score == rules.FEWEST:
+            rules.fewest(state)
+        elif score == rules.ALIKE:
+            state.score[:] = 0.0
+        if way != rules.BY_MAXIMUM:
+            rules.settle(state, False)
+            arrived(stream, 0, len(jobs), slot, jobs)
+            rules.scatter(state, stream, way, slot, size, counts)
+            continue
+        if wide:
+            _choose_wide(bounds, state, stream, ties, slot, size, counts)
+        else:
+            _choose(0, len(jobs), state, stream, ties, slot, size, counts)
+        rules.settle(state, shares)
+        rules.receive(state, size)
+    if way == rules.BY_MAXIMUM:
+        rules.book(0, len(jobs), state, size, counts)
+        jobs[:] = 0
+    return distance
+
+
+@inlined
 def _choose(
-    begin: int, end: int, state: State, stream: Stream, ties: int, slot: int, size: float, counted: bool
+    begin: int, end: int, state: State, stream: Stream, ties: int, slot: int, size: float, counts: bool
 ) -> None:
     """Book the slot before, and choose: both touch only what is a dispatcher's own, and are one task for a core."""
-    book(begin, end, state, size, counted)
-    choose(begin, end, state, stream, ties, slot)
+    rules.book(begin, end, state, size, counts)
+    arrived(stream, begin, end, slot, state.jobs)
+    rules.choose(begin, end, state)
+    rules.break_ties(begin, end, state, stream, ties, slot)
 
 
 @parallel
 def _choose_wide(
-    bounds: Ints, state: State, stream: Stream, ties: int, slot: int, size: float, counted: bool
+    bounds: Ints, state: State, stream: Stream, ties: int, slot: int, size: float, counts: bool
 ) -> None:
     for chunk in prange(len(bounds) - 1):
-        _choose(bounds[chunk], bounds[chunk + 1], state, stream, ties, slot, size, counted)
+        _choose(bounds[chunk], bounds[chunk + 1], state, stream, ties, slot, size, counts)
 
 
 @compiled
-def _row(slots: Floats, row: int, slot: int) -> int:
-    """The reference's last point that is not after a slot's start."""
-    while row + 1 < len(slots) and slots[row + 1] <= slot:
-        row += 1
-    return row
-
-
-@compiled
-def _apart(work: Floats, known: tuple[Floats, Floats], row: int, slot: int) -> float:
-    """The largest distance from the reference now."""
+def apart(work: Floats, known: tuple[Floats, Floats], slot: int) -> float:
+    """The largest distance from the reference at a slot's start; 0 without one."""
     slots, path = known
-    after = min(row + 1, len(slots) - 1)
+    row = int(np.searchsorted(slots, slot, side="right")) - 1
+    after = row + 1 if row + 1 < len(slots) else row
     share = (slot - slots[row]) / (slots[after] - slots[row]) if after > row else 0.0
     farthest = 0.0
-    for j in range(len(work)):
+    for j in range(len(work) if row >= 0 else 0):
         farthest = max(farthest, abs(work[j] - path[row, j] - share * (path[after, j] - path[row, j])))
     return farthest

@@ -46,10 +46,9 @@ def stream(demand: Floats, poisson: bool, seed: int) -> Stream:
     mode = np.floor(demand)
     upto = np.asarray(pdtr(mode, demand))
     below = np.where(mode > 0.0, pdtr(np.maximum(mode - 1.0, 0.0), demand), 0.0)
-    seeds = np.random.SeedSequence(seed).generate_state(2, np.uint64)
-    return Stream(
-        demand, mode.astype(np.int64) if poisson else np.full(len(demand), -1), upto - below, upto, seeds
-    )
+    modes = mode.astype(np.int64) if poisson else np.full(len(demand), -1)
+    seeds = np.random.SeedSequence(seed).generate_state(2, np.uint64).astype(np.uint64)
+    return Stream(demand, modes, upto - below, upto, seeds)
 
 
 @compiled

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from .compiled import compiled
 from .fleet import Fleet, Floats, Ints, marginal, slope, value
-from .slotted_draws import Indices, Stream, arrived, fraction, mix, word
+from .slotted_draws import Indices, Stream, fraction, mix, word
 
 DIFFERENCE, DERIVATIVE, FEWEST, QUICKEST, FASTEST, ALIKE = range(6)
 """Scores: the forward difference of μ, its derivative, −N, −N/μ(N), μ(N), nothing."""
 BY_MAXIMUM, ANY, WEIGHED, IN_TURN, OF_TWO, IDLE = range(6)
 """How jobs are routed: all to the best score, or one by one."""
 BY_ORDER, BY_CHANCE, BY_OWN, BY_LEAST, BY_OWN_AND_CHANCE = range(5)
-"""Whom ties go to: the first server, any, the one with the fewest own jobs (and then the first, or any), the least N."""
+"""Whom ties go to: the first server, any, that with the fewest own jobs (and then the first, or any), the least N."""
 TIES = {"order": BY_ORDER, "random": BY_CHANCE, "inflight": BY_OWN, "fewest": BY_LEAST}
 GIVEN = -1
 POLICIES = {
@@ -79,12 +79,10 @@ class State(NamedTuple):
     first: Indices  # (I+1,) where a dispatcher's edges begin
     server: NDArray[np.uint32]  # (E,) without a sign, which spares a look at it in the innermost loop
     weight: Floats  # (E,) cumulated within each dispatcher, for WEIGHED; else empty
-    count: Indices  # (I,) jobs of this slot
+    jobs: Indices  # (I,) of this slot
     choice: Indices  # (I,) the edge that they take
     turn: Indices  # (I,) IN_TURN: the last edge, counted from the first
-    account: (
-        Floats  # (E, 3): ROUTED jobs so far, without the warm-up; OWN share over ``unit``; its AGE. Or (E, 1)
-    )
+    account: Floats  # (E, 3): ROUTED jobs, OWN share over unit, its AGE; (E, 1) where none is asked for
     work: Floats  # (J,) N
     done: Floats  # (J,) volume that this slot completes
     score: Floats  # (J,)
@@ -104,38 +102,53 @@ def turns(degrees: Ints, seed: np.uint64) -> Indices:
 
 
 @compiled
-def serve(begin: int, end: int, state: State, fleet: Fleet, score: int, size: float, counts: bool) -> None:
-    """Servers begin … end−1: what they complete in this slot (of length ``size``), and their scores."""
-    for j in range(begin, end):
-        held = state.work[j]
+def complete(state: State, fleet: Fleet, size: float, counts: bool) -> None:
+    """What servers complete in this slot, of length ``size``; their scores are μ(N)."""
+    work, dones, total, served, scores = state.work, state.done, state.total, state.served, state.score
+    for j in range(len(work)):
+        held = work[j]
         rate = value(fleet, j, held)
+        scores[j] = rate
         done = size * rate
         if done > held * (1.0 - SAME):  # all but rounding is all
             done = held
-        state.done[j] = done
+        dones[j] = done
         if counts:
-            state.total[j] += held
-            state.served[j] += done
-        if score == DIFFERENCE:
-            offer = marginal(fleet, j, held, size)
-        elif score == DERIVATIVE:
-            offer = marginal(fleet, j, held, 0.0)
-        elif score == FEWEST:
-            offer = -held
-        elif score == QUICKEST:
-            offer = -held / rate if held > 0.0 else -1.0 / slope(fleet, j, 0.0)
-        else:
-            offer = rate if score == FASTEST else 0.0
-        state.score[j] = max(min(offer, LARGEST), -LARGEST)
+            total[j] += held
+            served[j] += done
 
 
 @compiled
-def choose(begin: int, end: int, state: State, stream: Stream, ties: int, slot: int) -> None:
-    """Dispatchers begin … end−1: how many jobs arrive, and which edge they take."""
-    first, server, scores, count, choice = state.first, state.server, state.score, state.count, state.choice
-    arrived(stream, begin, end, slot, count)
+def offer(state: State, fleet: Fleet, step: float) -> None:
+    """Scores: marginal rates, of a job to come or (step 0) right derivatives."""
+    work, scores = state.work, state.score
+    for j in range(len(work)):
+        scores[j] = min(marginal(fleet, j, work[j], step), LARGEST)
+
+
+@compiled
+def fewest(state: State) -> None:
+    """Scores: −N."""
+    work, scores = state.work, state.score
+    for j in range(len(work)):
+        scores[j] = -work[j]
+
+
+@compiled
+def quickest(state: State, fleet: Fleet) -> None:
+    """Scores: −N/μ(N), or its limit; μ(N) is what they were."""
+    work, scores = state.work, state.score
+    for j in range(len(work)):
+        latency = work[j] / scores[j] if work[j] > 0.0 else 1.0 / slope(fleet, j, 0.0)
+        scores[j] = -min(latency, LARGEST)
+
+
+@compiled
+def choose(begin: int, end: int, state: State) -> None:
+    """Dispatchers begin … end−1, where jobs arrived: the edge of the best score, or TIED."""
+    first, server, scores, jobs, choice = state.first, state.server, state.score, state.jobs, state.choice
     for i in range(begin, end):
-        if count[i] == 0:
+        if jobs[i] == 0:
             continue
         low, high = first[i], first[i + 1]
         best, at, second = -np.inf, low, -np.inf  # second: the best score but one
@@ -158,22 +171,21 @@ def choose(begin: int, end: int, state: State, stream: Stream, ties: int, slot: 
         if rival > best:
             best, at = rival, there + 1
         choice[i] = at if second < best - SAME * abs(best) else TIED
-    _break_ties(begin, end, state, ties, stream.seed[1], slot * len(count))
 
 
 @compiled
-def _break_ties(begin: int, end: int, state: State, ties: int, seed: np.uint64, before: int) -> None:
+def break_ties(begin: int, end: int, state: State, stream: Stream, ties: int, slot: int) -> None:
     """Of the edges that tie, the one with the least burden, then the first or any."""
-    first, server, scores, count, choice = state.first, state.server, state.score, state.count, state.choice
+    first, server, scores, jobs, choice = state.first, state.server, state.score, state.jobs, state.choice
     work, account, unit, age = state.work, state.account, state.unit, state.age
     for i in range(begin, end):
-        if count[i] == 0 or choice[i] != TIED:
+        if jobs[i] == 0 or choice[i] != TIED:
             continue
         best = -np.inf
         for edge in range(first[i], first[i + 1]):
             best = max(best, scores[server[edge]])
         least, lightest, equals = best - SAME * abs(best), np.inf, 0
-        random = word(seed, before + i)
+        random = word(stream.seed[1], slot * len(jobs) + i)
         for edge in range(first[i], first[i + 1]):
             j = server[edge]
             if scores[j] < least:
@@ -219,45 +231,44 @@ def settle(state: State, shares: bool) -> None:
 @compiled
 def book(begin: int, end: int, state: State, size: float, counts: bool) -> None:
     """Dispatchers begin … end−1: enter the jobs of a settled slot into the accounts of the edges that they took."""
-    server, count, choice, account = state.server, state.count, state.choice, state.account
+    server, jobs, choice, account = state.server, state.jobs, state.choice, state.account
     unit, age = state.unit, state.age
     for i in range(begin, end):
-        if count[i] > 0:
+        if jobs[i] > 0:
             edge = choice[i]
             if counts:
-                account[edge, ROUTED] += count[i]
+                account[edge, ROUTED] += jobs[i]
             if account.shape[1] > OWN:
                 j = server[edge]
                 own = _held(account[edge, OWN], unit[j], age[j] - account[edge, AGE])
-                account[edge, OWN] = (own + size * count[i]) / unit[j]
+                account[edge, OWN] = (own + size * jobs[i]) / unit[j]
                 account[edge, AGE] = age[j]
 
 
 @compiled
 def receive(state: State, size: float) -> None:
     """Add them to servers' workloads, in one order whatever the number of threads."""
-    server, count, choice, work = state.server, state.count, state.choice, state.work
-    for i in range(len(count)):
-        if count[i] > 0:
-            work[server[choice[i]]] += size * count[i]
+    server, jobs, choice, work = state.server, state.jobs, state.choice, state.work
+    for i in range(len(jobs)):
+        if jobs[i] > 0:
+            work[server[choice[i]]] += size * jobs[i]
 
 
 @compiled
 def scatter(state: State, stream: Stream, way: int, slot: int, size: float, counts: bool) -> None:
-    """Job by job. Scores are of the slot's start, so that workloads may be added to at once."""
+    """Job by job, as many as ``state.jobs``. Scores are of the slot's start: workloads may be added to at once."""
     first, server, scores, weight = state.first, state.server, state.score, state.weight
-    count, turn, work, account = state.count, state.turn, state.work, state.account
-    arrived(stream, 0, len(count), slot, count)
-    for i in range(len(count)):
-        if count[i] == 0:
+    jobs, turn, work, account = state.jobs, state.turn, state.work, state.account
+    for i in range(len(jobs)):
+        if jobs[i] == 0:
             continue
         low, degree = first[i], first[i + 1] - first[i]
-        seed = word(stream.seed[1], slot * len(count) + i)
+        seed = word(stream.seed[1], slot * len(jobs) + i)
         idle = 0
         if way == IDLE:
             for edge in range(low, low + degree):
                 idle += _is_idle(scores[server[edge]], size)
-        for job in range(count[i]):
+        for job in range(jobs[i]):
             random = word(seed, job)
             chance = fraction(random)
             at = int(chance * degree)
