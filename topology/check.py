@@ -14,13 +14,14 @@ def problems(topology: Topology) -> list[str]:
 def advice(topology: Topology) -> list[str]:
     """What a user should know though it is no error."""
     lines = []
+    sharers = Counter(edge.server for edge in topology.edges)
     for server in topology.servers:
-        sharers = topology.dispatchers_of(server.id)
-        if not sharers:
+        count = sharers[server.id]
+        if not count:
             lines.append(f"servers: {server.id}: no dispatcher has an edge to it; it will stay idle")
-        if server.curve.kinks and server.width == 0.0 and len(sharers) > 1:
+        if server.curve.kinks and server.width == 0.0 and count > 1:
             lines.append(
-                f"servers: {server.id}: its curve has kinks, {len(sharers)} dispatchers share it and smoothing "
+                f"servers: {server.id}: its curve has kinks, {count} dispatchers share it and smoothing "
                 "is off: plain GMSR can settle away from the optimum; remove 'smoothing: 0'"
             )
     parts = len(topology.components())

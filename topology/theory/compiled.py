@@ -13,7 +13,7 @@ from .cache import folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-SHARED = {"error_model": "numpy", "nogil": True}
+SHARED: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 """Divisions by zero give infinities. Other threads run on: one that waits for a long loop can hear Ctrl-C."""
 
 

@@ -24,7 +24,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 UNIT = 2.0**-53
 NEVER = 1e-20
-"""Terms of the Poisson law beyond the mode from which on they change no sum of them."""
+"""Terms of the Poisson law that far from the mode change no sum of them: rounding must not send the search on."""
 LARGEST_MEAN = 1e9
 """Jobs in a slot at a dispatcher: beyond it the search takes long, and rounding is no longer small."""
 NEAR = 1e-9
@@ -88,7 +88,7 @@ def invert(at: float, mean: float, mode: int, chance: float, upto: float) -> int
     """The least k of a Poisson law with P(X ≤ k) > ``at``, searched from the mode, P(X = mode) and P(X ≤ mode)."""
     k = mode
     if at < upto:
-        while k > 0 and at < upto - chance:
+        while k > 0 and at < upto - chance and chance > NEVER:
             upto -= chance
             chance *= k / mean
             k -= 1
