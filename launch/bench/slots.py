@@ -1,8 +1,8 @@
 """The half of ``gmsr bench theory`` on the slotted model: what a slot costs, and how many jobs a second that is.
 
 Two yardsticks of the same run. A bare pass: numpy sums, once each, all arrays that every slot reads or writes from end
-to end; edges' accounts are left out, of which a slot touches those only that were chosen. And SimPy, on ten servers
-with join-the-shortest-queue, one job at a time in both.
+to end. Left out are the accounts of edges and the tables of arrivals, of which a slot touches a line a dispatcher. And
+SimPy, on ten servers with join-the-shortest-queue, one job at a time in both.
 """
 
 import time

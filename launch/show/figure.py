@@ -21,7 +21,9 @@ def writable(out: Path | None, option: str = "--plot") -> None:
     if out.exists():
         raise UserError(f"{option}: {out} exists; name a file that does not, nothing is overwritten")
     if not out.parent.is_dir():
-        raise UserError(f"{option}: folder {out.parent} does not exist; make it, or name another")
+        raise UserError(
+            f"{option}: {out}: No such file or directory; make folder {out.parent}, or name another"
+        )
 
 
 def panels(count: int, width: float = 4.1, height: float = 3.3) -> tuple[Any, Any]:

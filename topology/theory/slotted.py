@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from . import slotted_rules as rules
 from .compiled import compiled, inlined, parallel
-from .fleet import Fleet, Floats, Ints
+from .fleet import PIECES, Fleet, Floats, Ints
 from .network import Network
 from .slotted_draws import LARGEST_MEAN, Stream, arrived, stream
 from .slotted_rules import Rule, State
@@ -62,6 +62,7 @@ class Plan(NamedTuple):
     stream: Stream
     fleet: Fleet
     rule: Rule
+    plain: bool  # whether no curve has pieces, and none is smoothed
     size: float  # 1/n: of a job, and of a slot
     slots: Ints  # (21,) at which batches begin, and the last ends
     at: Ints  # (K,) slots at whose start workloads are sampled
@@ -159,7 +160,7 @@ def prepare(
     state = _state(net, order, does, flow, begin, cumulated)
     cuts = np.linspace(0, edges, CHUNKS + 1).astype(np.int64)
     plan = Plan(
-        state, flow, fleet, does, 1.0 / scale,
+        state, flow, fleet, does, bool((fleet.kind != PIECES).all() and not fleet.width.any()), 1.0 / scale,
         first + (last - first) * np.arange(PARTS + 1) // PARTS,
         np.unique(np.rint(np.linspace(0, last, points)).astype(np.int64)),
         path,
@@ -251,12 +252,14 @@ def _play(plan: Plan, wide: bool, begin: int, end: int, counts: bool) -> float:
     state, stream, fleet, known, bounds = plan.state, plan.stream, plan.fleet, plan.known, plan.bounds
     way, score, ties = plan.rule.way, plan.rule.score, plan.rule.ties
     size, jobs, distance = plan.size, plan.state.jobs, 0.0
-    shares, compared = state.account.shape[1] > 1, len(known[0]) > 0
+    plain, shares, compared = plan.plain, state.account.shape[1] > 1, len(known[0]) > 0
     for slot in range(begin, end):
         if compared:
             distance = max(distance, apart(state.work, known, slot))
         rules.complete(state, fleet, size, counts)
-        if score in (rules.DIFFERENCE, rules.DERIVATIVE):
+        if score == rules.DIFFERENCE and plain:
+            rules.rise(state, fleet, size)
+        elif score in (rules.DIFFERENCE, rules.DERIVATIVE):
             rules.offer(state, fleet, size if score == rules.DIFFERENCE else 0.0)
         elif score == rules.QUICKEST:
             rules.quickest(state, fleet)

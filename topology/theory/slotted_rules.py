@@ -19,7 +19,7 @@ from .fleet import Fleet, Floats, Ints, marginal, slope, value
 from .slotted_draws import Indices, Stream, fraction, mix, word
 
 DIFFERENCE, DERIVATIVE, FEWEST, QUICKEST, FASTEST, ALIKE = range(6)
-"""Scores: the forward difference of μ, its derivative, −N, −N/μ(N), μ(N), nothing."""
+"""Scores: the forward difference of μ, its derivative, −N, −N/μ(N), μ(N), nothing. The first two are smoothed."""
 BY_MAXIMUM, ANY, WEIGHED, IN_TURN, OF_TWO, IDLE = range(6)
 """How jobs are routed: all to the best score, or one by one."""
 BY_ORDER, BY_CHANCE, BY_OWN, BY_LEAST, BY_OWN_AND_CHANCE = range(5)
@@ -124,6 +124,15 @@ def offer(state: State, fleet: Fleet, step: float) -> None:
     work, scores = state.work, state.score
     for j in range(len(work)):
         scores[j] = min(marginal(fleet, j, work[j], step), LARGEST)
+
+
+@compiled
+def rise(state: State, fleet: Fleet, size: float) -> None:
+    """Scores: ``offer`` of a job to come where all curves are smooth and reported as they are; they were μ(N)."""
+    work, scores = state.work, state.score
+    for j in range(len(work)):
+        more = work[j] + size
+        scores[j] = (value(fleet, j, more) - scores[j]) / (more - work[j])
 
 
 @compiled

@@ -18,7 +18,7 @@ from gmsr.topology.theory.chains import chain
 from gmsr.topology.theory.fleet import Fleet, Floats, fleet
 from gmsr.topology.theory.network import Network, from_pairs, network, offered
 from gmsr.topology.theory.slotted import policies, prepare, run, simulate
-from gmsr.topology.theory.slotted_draws import arrived, invert, stream
+from gmsr.topology.theory.slotted_draws import arrived, fraction, invert, stream, word
 
 MAXIMA = ("gmsr", "gmsr-derivative", "gmsr-fewest", "jsq", "least-inflight", "least-latency", "fastest")
 JOB_BY_JOB = ("random", "round-robin", "p2c", "jiq", "static")
@@ -176,6 +176,18 @@ def test_inversion_at_the_ends(mean: float) -> None:
     middles = np.linspace(0.001, 0.999, 97)
     found = [invert(at, mean, flow.mode[0], flow.chance[0], flow.upto[0]) for at in middles]
     assert found == list(stats.poisson.ppf(middles, mean) if mean > 0.0 else np.zeros(97))
+
+
+def test_the_table_says_what_inversion_does() -> None:
+    means = np.array([0.0, 0.05, 0.5, 1.0, 3.3, 20.0, 63.5, 1000.0])
+    flow = stream(means, True, 3)
+    assert (flow.table[:6] >= 0).any(axis=1).all()
+    for slot in range(3000):
+        jobs = np.zeros(len(means), np.int32)
+        arrived(flow, 0, len(means), slot, jobs)
+        for i, mean in enumerate(means):
+            at = fraction(np.uint64(word(flow.seed[0], slot * len(means) + i)))
+            assert jobs[i] == invert(at, mean, flow.mode[i], flow.chance[i], flow.upto[i])
 
 
 def test_deterministic_arrivals_carry_fractions_over() -> None:
