@@ -37,10 +37,12 @@ def warnings(
     drifting: bool,
     pace: float,
     untold: float = 0.0,
+    noise: float = 0.0,
 ) -> list[str]:
     """What the user must know before believing the figures.
 
-    ``untold``: how long jobs that did not end had waited until then, as a share of all latency that was measured.
+    ``untold``: how long jobs that did not end had waited until then, as a share of all latency that was measured;
+    it matters where it is more than ``noise``, half the mean latency's interval as a share of it.
     """
     lines = []
     slower = f"use a smaller --pace than {pace:g} (--pace auto finds one), or fewer agents"
@@ -64,7 +66,7 @@ def warnings(
             f"{jobs['in_flight'] / jobs['offered']:.1%} of the jobs were still in flight at the end: the system is "
             "overloaded, or the run too short; mean latency is too small by what they would have added"
         )
-    elif untold > MUCH_UNTOLD:
+    elif untold > max(MUCH_UNTOLD, noise):
         lines.append(
             f"{jobs['in_flight']} jobs were still in flight at the end and had waited {untold:.1%} of all latency: "
             "mean latency is too small by that and more; use a longer --duration"

@@ -76,6 +76,7 @@ class _Summary:
             drifting,
             plan["pace"],
             self._untold(),
+            _noise(latency),
         )
         warnings += why_not
         if launch is None and not cut_short:
@@ -258,6 +259,12 @@ class _Summary:
         rates = counts / (self.span or 1.0) / self.scale
         mean = float(jobs["size"][self.measured].mean()) if self.measured.any() else 1.0
         return Demand(dict(zip(names, map(float, rates), strict=True)), mean)
+
+
+def _noise(latency: dict[str, Any]) -> float:
+    """Half the interval of the mean latency over it; infinite where there is no interval."""
+    low, high = latency["ci95"]
+    return float("inf") if low is None else (high - low) / 2.0 / float(latency["mean"])
 
 
 def _latency(values: Any) -> dict[str, Any]:

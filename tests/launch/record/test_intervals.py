@@ -82,6 +82,13 @@ def test_warnings(
     assert word in " ".join(lines)
 
 
+def test_what_is_less_than_the_noise_is_not_worth_a_word() -> None:
+    trust = {"relative": 0.01, "cpu": {"s1": 0.1}}
+    few = {"offered": 1000, "in_flight": 2}
+    assert not fidelity.warnings(trust, 2, few, False, 1.0, untold=0.02, noise=0.05)
+    assert fidelity.warnings(trust, 2, few, False, 1.0, untold=0.02, noise=0.01)
+
+
 def test_batches_that_are_correlated_widen_the_interval() -> None:
     """Short runs at high load: the plain interval holds the mean three times in four, ours nine in ten."""
     series = [correlated(2000, 0.99) for _ in range(400)]
