@@ -69,7 +69,7 @@ def announce(function: str = "balance.settle") -> None:
 
     if not holds(function):
         click.echo(
-            "note: first use: compiling theory's loops, once on this machine, some ten seconds", err=True
+            "note: first use: compiling theory's loops, once on this machine, some twenty seconds", err=True
         )
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 from gmsr.topology.theory import speed
-from gmsr.topology.theory.fleet import Floats, Ints, fleet, marginal, value
+from gmsr.topology.theory.balance import balance
+from gmsr.topology.theory.fleet import Fleet, Floats, Ints, fleet, marginal, value
 from gmsr.topology.theory.fluid import FIXED, RULES, Fluid, integrate, rest, shares, undecided
 from gmsr.topology.theory.keys import MARGINAL
 from gmsr.topology.theory.network import Network, network, offered
@@ -24,6 +25,8 @@ LIMIT_SCALE = 10_000.0
 POINTS = 400
 ROWS = 14
 NEAR = 1e-9
+SLOWLY = 50.0
+"""Where no rest is known beforehand, a path is followed for so many times its workload over the demand."""
 
 
 class Wish(NamedTuple):
@@ -49,7 +52,6 @@ def paths(topology: Topology, wish: Wish) -> dict[str, Any]:
     start = initial(topology, wish.start)
     volume = demand(topology).volume
     best, excess = _best(topology, volume)
-    goal = best if best is not None else (excess.stable_workload if excess else None)
     horizon = wish.duration
     made: dict[str, dict[str, Any]] = {}
     windows: Sequence[float | None] = wish.windows or [None]
@@ -71,7 +73,7 @@ def paths(topology: Topology, wish: Wish) -> dict[str, Any]:
         "overload": None if excess is None else _excess(excess),
         "paths": made,
     }
-    if goal is not None and best is not None:
+    if best is not None:
         for each in made.values():
             each["ratio"] = each["rest"] / best if each["rest"] is not None else None
     return found
@@ -83,41 +85,11 @@ def path(
     """One path, thinned to ``POINTS`` points."""
     net, curves = network(topology), fleet(topology.servers)
     volume = offered(topology, demand(topology).volume)
-    rule = RULES[policy]
-    resting = None if overloaded else rest(net, curves, volume, rule)
-    goal = float(resting.sum()) if resting is not None else float(start.sum())
-    length = duration or (topology.run.duration if overloaded else 0.0)
-    method = "inclusion"
-    if rule == MARGINAL and undecided(topology):
-        length = length or 40.0 * (goal + float(start.sum())) / float(volume.sum())
-        slots = simulate(
-            net,
-            curves,
-            volume,
-            "gmsr",
-            scale=LIMIT_SCALE,
-            duration=length,
-            start=start,
-            seed=seed,
-            points=POINTS,
-        )
-        found = Fluid(slots.t, slots.workload, True)
-        resting, method = (
-            slots.workload[len(slots.t) // 2 :].mean(axis=0),
-            f"slotted model at n = {LIMIT_SCALE:g}",
-        )
-    elif length:
-        flow = fixed_flows(topology, net, policy, volume) if rule == FIXED else None
-        found = integrate(net, curves, volume, rule, duration=length, start=start, flow=flow)
-    elif resting is not None:
-        found = speed.settled(net, curves, volume, start, goal, NEAR, rule)
-    else:  # no rest is known beforehand
-        flow = fixed_flows(topology, net, policy, volume) if rule == FIXED else None
-        length = 100.0 * (1.0 + float(start.sum())) / float(volume.sum())
-        found = integrate(net, curves, volume, rule, duration=length, start=start, flow=flow)
+    found, at_end, method = _followed(
+        topology, net, curves, volume, policy, start, duration, overloaded, seed
+    )
     kept = _thinned(found.t)
     names = [server.id for server in topology.servers]
-    at_end = resting if resting is not None else (found.workload[-1] if found.settled else None)
     return {
         "policy": policy,
         "method": method,
@@ -131,6 +103,44 @@ def path(
         },
         "rest": None if at_end is None else float(np.sum(at_end)),
     }
+
+
+def _followed(
+    topology: Topology, net: Network, curves: Fleet, volume: Floats, policy: str, start: Floats,
+    duration: float | None, overloaded: bool, seed: int,
+) -> tuple[Fluid, Floats | None, str]:  # fmt: skip
+    """The path, where it comes to rest (None: it grows, or has not yet), and what it was followed by."""
+    rule = RULES[policy]
+    usual = float(start.sum()) if overloaded else float(balance(net, curves, volume).workload.sum())
+    long = SLOWLY * (usual + float(start.sum())) / float(volume.sum())
+    length = duration or (topology.run.duration if overloaded else long)
+    if rule == MARGINAL and undecided(topology):
+        slots = simulate(
+            net, curves, volume, "gmsr", scale=LIMIT_SCALE, duration=length, start=start, seed=seed, points=POINTS
+        )  # fmt: skip
+        late = slots.workload[len(slots.t) // 2 :].mean(axis=0)
+        return Fluid(slots.t, slots.workload, True), late, f"slotted model at n = {LIMIT_SCALE:g}"
+    resting = None if overloaded else rest(net, curves, volume, rule)
+    if resting is not None and duration is None:
+        found = speed.settled(net, curves, volume, start, float(resting.sum()), NEAR, rule)
+        return found, resting, "inclusion"
+    flow = None
+    if rule == FIXED:
+        flow = fixed_flows(topology, net, policy, volume)
+        resting = _alone(topology, net, flow)
+    found = integrate(net, curves, volume, rule, duration=length, start=start, flow=flow)
+    if resting is None and found.settled:
+        resting = found.workload[-1]
+    return found, resting, "inclusion"
+
+
+def _alone(topology: Topology, net: Network, flow: Floats) -> Floats | None:
+    """Where servers rest that each have a fixed inflow; None if one of them cannot carry it."""
+    inflow = np.bincount(net.server, flow, minlength=len(topology.servers))
+    found = np.array(
+        [each.curve.inverse(float(rate)) for each, rate in zip(topology.servers, inflow, strict=True)]
+    )
+    return found if np.isfinite(found).all() else None
 
 
 def fixed_flows(topology: Topology, net: Network, policy: str, volume: Floats) -> Floats:
@@ -233,7 +243,7 @@ def _ends(found: Mapping[str, Any]) -> list[str]:
         [
             label,
             number(each["total"][-1], 6),
-            "grows" if each["rest"] is None else number(each["rest"], 6),
+            "not at rest" if each["rest"] is None else number(each["rest"], 6),
             number(each.get("ratio"), 5),
             each["method"],
         ]

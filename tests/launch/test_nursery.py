@@ -148,6 +148,7 @@ def test_a_crash_is_reported_and_its_traceback_kept(crowd: Callable[..., Crowd],
 def test_a_signal_reaches_the_one_agent(crowd: Callable[..., Crowd]) -> None:
     testbed = crowd("echo")
     testbed.start("a", "b")
+    testbed.heard("a", "ready")  # before that a child may still take signals as the nursery does
     testbed.heard("b", "ready")
     testbed.place.signal("a", signal.SIGTERM)
     assert os.WTERMSIG(testbed.event("exited", "a")["status"]) == signal.SIGTERM

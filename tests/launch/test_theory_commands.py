@@ -109,6 +109,8 @@ def test_the_fluid_path_ends_at_the_optimum(tmp_path: Path) -> None:
     assert found["total"][-1] == pytest.approx(found["optimum"]["workload"], rel=1e-6)
     assert list(found["paths"]) == ["gmsr", "jsq", "random"]
     assert found["paths"]["jsq"]["ratio"] == pytest.approx(6.0 / found["optimum"]["workload"], rel=1e-6)
+    # random: s1 gets 1 of its 2, s2 the other 2.5 of its 4
+    assert found["paths"]["random"]["rest"] == pytest.approx(1.0 + 3 * 2.5 / 1.5, rel=1e-9)
     assert found["ladder"]["explained"] > 0.99
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
     told = call(fluid.command, example("n-shaped"), "--policies", "gmsr,jsq", "--from", "s1=3,s2=1")
@@ -133,7 +135,7 @@ def test_overload_in_the_fluid_limit(tmp_path: Path) -> None:
     stable = sum(found["workload"][name][-1] for name in found["overload"]["stable"])
     assert stable == pytest.approx(found["overload"]["stable_workload"], rel=1e-3)
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert "grows" in call(fluid.command, example("overloaded"))
+    assert "not at rest" in call(fluid.command, example("overloaded"))
 
 
 def test_the_slotted_model_approaches_the_fluid_limit(tmp_path: Path) -> None:

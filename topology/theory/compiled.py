@@ -4,6 +4,7 @@ A compiled function is what a plain one would be, only faster: what stands in it
 ``function.py_func``. The first use on a machine compiles for some seconds; later ones load the cache (``cache``).
 """
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,10 @@ import numba
 from .cache import folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Threads that wait for the next parallel loop sleep. By default they would spin, and where others use the machine too,
+# whoever is put off the processor while all spin costs milliseconds a loop. Read when the first threads start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 SHARED: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 """Divisions by zero give infinities. Other threads run on: one that waits for a long loop can hear Ctrl-C."""

@@ -146,7 +146,7 @@ def slope(fleet: Fleet, j: int, workload: float) -> float:
     return fleet.slope[piece(fleet, j, workload)]
 
 
-@compiled
+@inlined
 def marginal(fleet: Fleet, j: int, workload: float, step: float) -> float:
     """What a server reports: the mean slope over [N − w, N + step + w], cut at 0.
 

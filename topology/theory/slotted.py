@@ -9,7 +9,6 @@ shared out over the cores; each only reads what others wrote in the slot before,
 last bit. Arrivals are a function of the seed, the slot and the dispatcher: the same under every policy.
 """
 
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -25,14 +24,10 @@ from .slotted_rules import Rule, State
 
 PARTS = 20
 """Batches of the time after the warm-up."""
-WIDE_EDGES = 100_000
+WIDE_EDGES = 200_000
 """From so many edges on a slot is worth the 50 µs that it takes to wake other cores for it."""
 CHUNKS = 32
 MOST_SLOTS = 2**30
-
-# Cores that wait for the next slot sleep. By default they would spin, and where others use the machine too, whoever is
-# put off the processor while all spin costs milliseconds a slot. OpenMP reads this when its first threads start.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 class Slotted(NamedTuple):
