@@ -24,7 +24,7 @@ def command(
     seed: int, plot: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """The fluid limit of the topology FILE: the path that many small jobs follow, and how fast it comes to rest."""
-    from gmsr.topology.errors import UserError
+    from gmsr.topology.errors import RunError, UserError
 
     from ..show.figure import writable
     from ..theory.fluid import Wish, ladder, paths, text
@@ -36,7 +36,12 @@ def command(
     found = paths(topology, Wish(policies, smoothing, start, duration, seed))
     first = next(iter(found["paths"].values()))
     climbs = found["optimum"] is not None and policies[0] == "gmsr" and first["method"] == "inclusion"
-    climbed = ladder(topology) if climbs and not smoothing else None
+    climbed = None
+    if climbs and not smoothing:
+        try:
+            climbed = ladder(topology)
+        except RunError as error:
+            click.echo(f"note: no speed to tell: {error}", err=True)
     if plot:
         from ..show.paths import draw
 

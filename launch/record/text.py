@@ -46,7 +46,7 @@ def text(summary: Mapping[str, Any]) -> str:
     lost = sum(jobs["lost"].values())
     low, high = latency["ci95"]
     lines = [
-        f"policy {summary['policy']}, feed {summary['feed']}, seed {summary['seed']}, scale {summary['scale']:g}: "
+        f"policy {summary['policy']}{_informed(summary)}, feed {summary['feed']}, seed {summary['seed']}, scale {summary['scale']:g}: "
         f"{summary['duration'] - summary['warmup']:g} s measured after {summary['warmup']:g} s of warm-up",
         "",
         f"jobs        {jobs['offered']} offered = {jobs['completed']} completed + {lost} lost + "
@@ -72,6 +72,11 @@ def text(summary: Mapping[str, Any]) -> str:
     if summary["warnings"]:
         lines += ["", *(f"warning: {warning}" for warning in summary["warnings"])]
     return "\n".join([*lines, "", f"everything is in {summary['run_dir']}"])
+
+
+def _informed(summary: Mapping[str, Any]) -> str:
+    """``oracle`` is no rival: say so wherever it is named."""
+    return " (centrally informed, a yardstick)" if summary["policy"].partition(":")[0] == "oracle" else ""
 
 
 def _optimum(summary: Mapping[str, Any]) -> str:

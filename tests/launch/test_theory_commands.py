@@ -258,3 +258,20 @@ def test_a_picture_that_exists_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing is overwritten"):
         call(fluid.command, example("n-shaped"), "--plot", picture)
     assert picture.read_text() == "mine"
+
+
+def test_a_degenerate_topology_is_no_error(tmp_path: Path) -> None:
+    """A cap met exactly, a dispatcher that offers nothing, a server that nobody reaches."""
+    path = tmp_path / "odd.yaml"
+    path.write_text(
+        "dispatchers: [{id: d1, rate: 1}, {id: d2, rate: 0}]\n"
+        "servers: [{id: s1, curve: {kind: multicore, m: 1, k: 1}}, {id: s2, curve: {kind: power, a: 1, p: 0.5}},\n"
+        "          {id: alone, curve: {kind: hyperbolic, a: 1, b: 1}}]\n"
+        "edges: [[d1, s1], [d2, s1], [d2, s2]]\n"
+    )
+    best = document(optimum.command, path, "--sensitivity")
+    assert (best["overloaded"], best["workload"]) == (False, pytest.approx(1.0))
+    assert best["prices"]["d2"] is None
+    assert document(fluid.command, path)["total"][-1] == pytest.approx(1.0, abs=0.01)
+    assert document(fluid.command, path)["ladder"] is None
+    assert list(document(slotted.command, path, "--scale", "1,10", "--repeats", 2)["scales"]) == ["1", "10"]

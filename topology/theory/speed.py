@@ -93,7 +93,9 @@ def until(path: Fluid, goal: float, epsilons: Sequence[float]) -> list[float]:
             continue
         last = int(above[-1])
         if last + 1 == len(gap):
-            raise ArithmeticError(f"the path ends above {epsilon:.0e}")
+            raise ArithmeticError(
+                f"the path rests above {epsilon:.0e}: where caps are met exactly nothing drains"
+            )
         share = np.log(gap[last] / epsilon) / np.log(gap[last] / gap[last + 1])
         found.append(float(path.t[last] + min(share, 1.0) * (path.t[last + 1] - path.t[last])))
     return found
