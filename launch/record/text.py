@@ -47,7 +47,8 @@ def text(summary: Mapping[str, Any]) -> str:
     low, high = latency["ci95"]
     lines = [
         f"policy {summary['policy']}{_informed(summary)}, feed {summary['feed']}, seed {summary['seed']}, "
-        f"scale {summary['scale']:g}: {summary['duration'] - summary['warmup']:g} s measured after {summary['warmup']:g} s of warm-up",
+        f"scale {summary['scale']:g}: {summary['duration'] - summary['warmup']:g} s measured after "
+        f"{summary['warmup']:g} s of warm-up",
         "",
         f"jobs        {jobs['offered']} offered = {jobs['completed']} completed + {lost} lost + "
         f"{jobs['in_flight']} in flight" + ("" if summary["valid"] else "   NOT VALID, see below"),
