@@ -24,11 +24,17 @@ def test_a_failure_comes_through() -> None:
 
 
 def test_an_interruption_ends_the_wait() -> None:
-    for_ever = threading.Event()
-    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        interruptible(for_ever.wait)
-    for_ever.set()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it ignored
+    over = threading.Event()
+    timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interruptible(lambda: over.wait(60.0))
+    finally:
+        over.set()
+        timer.join()
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow
