@@ -13,7 +13,7 @@ from .options import AS_JSON, FILE, emit, opened
 )
 @click.option("--sensitivity", is_flag=True, help="What more capacity and new edges would be worth.")
 @click.option(
-    "--method", default="auto", show_default=True, help="conic, balance, or auto: what fits the graph."
+    "--method", default="auto", show_default=True, help="conic, balance, or auto: both on small graphs."
 )
 @AS_JSON
 def command(
