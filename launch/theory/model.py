@@ -14,6 +14,7 @@ from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 from gmsr.topology.theory import fluid as fluid_limit
 from gmsr.topology.theory import slotted as slots
+from gmsr.topology.theory.capacity import fits
 from gmsr.topology.theory.fleet import Floats, fleet, value
 from gmsr.topology.theory.network import network, offered
 from gmsr.topology.theory.optimum import NoOptimum, Overloaded, solve
@@ -53,7 +54,7 @@ def fluid(
             f"--policies: {options.policy}: in the fluid limit ties share the flow; leave out 'ties'"
         )
     start = np.zeros(len(topology.servers))
-    overloaded = _optimum(topology)[1]
+    overloaded = not fits(topology, demand(topology).volume)
     try:
         found = path(topology, policy, start, options.duration, overloaded, options.seed)
     except ArithmeticError as error:
