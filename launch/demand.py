@@ -50,15 +50,12 @@ def informed(topology: Topology) -> Topology:
     Under overload the flows are those of the long run (``theory.overload``). Raises RunError where no certified
     optimum was found.
     """
-    from gmsr.topology.theory.optimum import NoOptimum, Overloaded, solve
-    from gmsr.topology.theory.overload import decompose
+    from gmsr.topology.theory.optimum import NoOptimum
+    from gmsr.topology.theory.overload import planned
 
     volume = demand(topology).volume
     try:
-        try:
-            flows = solve(topology, volume).flows
-        except Overloaded:
-            flows = decompose(topology, volume).flows
+        flows = planned(topology, volume).flows
     except NoOptimum as error:
         raise RunError(f"policy oracle: {error}") from error
     idle = {

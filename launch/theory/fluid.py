@@ -13,8 +13,8 @@ from gmsr.topology.theory.fleet import Fleet, Floats, Ints, fleet, marginal, val
 from gmsr.topology.theory.fluid import FIXED, RULES, Fluid, integrate, rest, shares, undecided
 from gmsr.topology.theory.keys import MARGINAL
 from gmsr.topology.theory.network import Network, network, offered
-from gmsr.topology.theory.optimum import NoOptimum, Overloaded, solve
-from gmsr.topology.theory.overload import Overload, decompose
+from gmsr.topology.theory.optimum import NoOptimum
+from gmsr.topology.theory.overload import Overload, planned
 from gmsr.topology.theory.slotted import simulate
 
 from ..demand import demand, informed, smoothed
@@ -193,12 +193,10 @@ def ladder(topology: Topology) -> dict[str, Any]:
 
 def _best(topology: Topology, volume: Mapping[str, float]) -> tuple[float | None, Overload | None]:
     try:
-        try:
-            return solve(topology, volume).workload, None
-        except Overloaded:
-            return None, decompose(topology, volume)
+        found = planned(topology, volume)
     except NoOptimum as error:
         raise RunError(str(error)) from error
+    return (None, found) if isinstance(found, Overload) else (found.workload, None)
 
 
 def _excess(found: Overload) -> dict[str, Any]:

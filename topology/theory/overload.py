@@ -18,7 +18,7 @@ from .capacity import Classes, classify
 from .fleet import Floats, fleet
 from .keys import GROWTH
 from .network import network, offered
-from .optimum import Optimum, solve
+from .optimum import Optimum, Overloaded, solve
 
 HOLD_SERVERS = 300
 HOLD_EDGES = 5000
@@ -60,6 +60,14 @@ class Held(NamedTuple):
     servers: list[str]
     proven: bool  # False: the search was ended; more may be possible, ``bound`` at the most
     bound: int
+
+
+def planned(topology: Topology, volume: Mapping[str, float]) -> Optimum | Overload:
+    """The optimum at demand ``volume``, or what overload leaves of it. Raises NoOptimum as ``solve`` does."""
+    try:
+        return solve(topology, volume)
+    except Overloaded:
+        return decompose(topology, volume)
 
 
 def decompose(topology: Topology, volume: Mapping[str, float]) -> Overload:
