@@ -3,16 +3,46 @@
 It knows the names of its own servers, what they report, and its own jobs. It talks to nobody else.
 """
 
-from gmsr.broker.wire import BYE, COMPLETION, HELLO, JOB, REPORT, WELCOME
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from .ledger import Ledger
+from gmsr.broker.wire import (
+    ASK,
+    BYE,
+    COMPLETION,
+    HELD,
+    HELLO,
+    JOB,
+    LEAVING,
+    MISSED,
+    PING,
+    PONG,
+    REFUSED,
+    REPORT,
+    WELCOME,
+)
+
+from .inventory import Inventories
+from .ledger import MOST_IN_FLIGHT, Ledger
 from .machine import NEVER, Message, Outbox
 from .policies.base import Policy
+from .suspicion import ALIVE, DEAD, GONE, GREETING, SUSPECT, Suspicion
 from .view import View
-from .workload import Workload
+from .workload import LAST, Surge, Workload
 
-OFFERING, COOLING, CLOSING = "offering", "cooling", "closing"
-"""Phases: the measured run; load goes on until the measured jobs are done; goodbyes are out."""
+OFFERING, COOLING, DRAINING, CLOSING = "offering", "cooling", "draining", "closing"
+"""Phases: the measured run; load goes on until the measured jobs are done; it was told to leave; goodbyes are out."""
+MOST_EVENTS = 10_000
+"""So many changes of belief are remembered for the statement."""
+
+
+class Terms(NamedTuple):
+    """How long a dispatcher offers jobs, and what it does when one may be lost. Times in emulated seconds."""
+
+    duration: float
+    cooldown: float
+    born: float = 0.0  # when this life begins: what arrived earlier met a closed door
+    again: bool = False  # at-least-once: a job that may be lost is sent again; otherwise it is lost
 
 
 class Dispatcher:
@@ -23,8 +53,8 @@ class Dispatcher:
     """
 
     __slots__ = (
-        "_cooldown", "_duration", "_gone", "_id", "_index", "_ledger", "_next", "_phase", "_policy", "_run",
-        "_servers", "_view", "_welcomed", "_workload", "outbox", "refused",
+        "_events", "_id", "_index", "_inventories", "_leaving", "_ledger", "_lives", "_make", "_next",
+        "_phase", "_policy", "_run", "_suspicion", "_terms", "_view", "_workload", "closed_door", "outbox", "refused",
     )  # fmt: skip
 
     def __init__(
@@ -32,101 +62,143 @@ class Dispatcher:
         run: str,
         own_id: str,
         view: View,
-        policy: Policy,
+        make: Callable[[View], Policy],
         workload: Workload,
         ledger: Ledger,
-        duration: float,
-        cooldown: float,
+        suspicion: Suspicion,
+        terms: Terms,
     ) -> None:
         self._run = run
         self._id = own_id
         self._view = view
-        self._servers = view.servers
-        self._index = {server: index for index, server in enumerate(view.servers)}
-        self._policy = policy
-        self._workload = workload
+        self._index = {server: number for number, server in enumerate(view.names)}
+        self._make = make
+        self._policy: Policy | None = (
+            None  # made when it is first asked, and anew when the candidates have changed
+        )
+        self._workload = Surge(workload)
         self._ledger = ledger
-        self._duration = duration
-        self._cooldown = cooldown
+        self._suspicion = suspicion
+        self._terms = terms
         self._phase = OFFERING
-        self._next = workload.next()  # (arrival, size) of the job to come
-        self._welcomed: set[str] = set()
-        self._gone: set[str] = set()
+        self._lives = [0] * len(view.names)  # of the servers; 0: not met yet
+        self._inventories = Inventories()
+        self._leaving: set[int] = set()
+        self._events: list[tuple[float, str, str]] = []
+        if (
+            terms.born
+        ):  # the servers know another life of ours: none can be chosen before it has welcomed this one
+            for number in range(len(view.names)):
+                view.leave(number)
+        self.closed_door = 0
+        self._next = self._workload.next()  # (arrival, size) of the job to come
+        while self._next[0] < terms.born:
+            self.closed_door += 1
+            self._next = self._workload.next()
         self.outbox: Outbox = {}
         self.refused = 0  # well-formed messages that do not belong here
 
     @property
     def ready(self) -> bool:
         """Whether every server has welcomed us."""
-        return len(self._welcomed) == len(self._servers)
+        return all(self._lives)
 
     @property
     def finished(self) -> bool:
-        """Whether every server has answered our goodbye."""
-        return len(self._gone) == len(self._servers)
+        """Whether we have said goodbye, and every server that still lives has answered."""
+        return self._phase == CLOSING and all(peer.state in (GONE, DEAD) for peer in self._suspicion.peers)
 
     def knock(self) -> None:
         """Greet the servers that have not answered yet."""
-        for server in self._servers:
-            if server not in self._welcomed:
-                self.outbox.setdefault(server, []).append((HELLO, self._run, self._id))
+        for number, life in enumerate(self._lives):
+            if not life:
+                self._write(number, (HELLO, self._run, self._id))
 
-    def received(self, peer: str, messages: list[Message], now: float) -> None:
-        """Take completions, reports, welcomes and goodbyes of one server."""
+    def received(self, peer: str, life: int, messages: list[Message], now: float) -> None:
+        """Take completions, reports and words about themselves of one server."""
         server = self._index[peer]
+        known = self._suspicion.peers[server]
+        if known.state == GONE:
+            self.refused += len(messages)
+            return
+        if life != self._lives[server]:
+            if (WELCOME, self._run) not in messages:  # it cannot know us yet
+                self.refused += len(messages)
+                return
+            self._born(server, life, now)
+        known.heard = now
+        known.asked = NEVER
+        if known.state not in (ALIVE, GREETING):
+            self._back(server, now)
         view, ledger = self._view, self._ledger
         for message in messages:
             kind = message[0]
             if kind == COMPLETION:
                 if ledger.complete(server, message[1], now):
-                    view.inflight[server] -= 1
+                    view.add(server, -1)
             elif kind == REPORT and len(message) == len(view.reads) + 1:
                 view.reported(server, message[1:])
-            elif kind == WELCOME and message[1] == self._run:
-                self._welcomed.add(peer)
-            elif kind == BYE and self._phase == CLOSING:
-                self._gone.add(peer)
             else:
-                self.refused += 1
+                self._rare(server, message, now)
 
-    def unsent(self, peer: str, messages: list[Message], now: float) -> None:
-        """Jobs that found no way to their server are lost."""
+    def missed(self, peer: str) -> None:
+        """Something that a server wrote is lost: ask it what it holds, until the answer comes through."""
+        self._suspicion.peers[self._index[peer]].doubt = True
+        self._inventories.spoil(self._index[peer])
+
+    def unsent(self, peer: str, messages: list[Message], now: float, cause: str) -> None:
+        """Jobs that found no way to their server: it is not to be chosen, and they go elsewhere or are lost."""
+        server = self._index[peer]
+        if cause == "unroutable" and self._suspicion.peers[server].state == ALIVE:
+            self._suspect(server, now)
         for message in messages:
-            if message[0] == JOB:
-                self._view.inflight[self._ledger.lose(message[1], cause=0)] -= 1
+            if message[0] == JOB and self._ledger.holder(message[1]) == server:
+                self._give_up(message[1], server, cause, now, left=False)
             elif message[0] == BYE:
-                self._gone.add(peer)
+                self._suspicion.set(server, GONE, now)
 
     def advance(self, now: float) -> None:
-        """Dispatch every job whose scheduled arrival has come, late or not; then see where the run stands."""
-        if self._phase == CLOSING:
-            return
-        arrival, size = self._next
-        while arrival <= now:
-            self._dispatch(arrival, size, now)
-            arrival, size = self._next = self._workload.next()
-        if now >= self._duration:
-            self._phase = COOLING
-            if not self._ledger.measured_in_flight or now >= self._duration + self._cooldown:
-                self.stop(now)
+        """Dispatch every job whose scheduled arrival has come, late or not; then see how things stand."""
+        if self._phase != CLOSING:
+            arrival, size = self._next
+            while arrival <= now:
+                self._dispatch(arrival, size, now)
+                arrival, size = self._next = self._workload.next()
+            self._move_on(now)
+        if now >= self._suspicion.next_tick:  # after the jobs: an inventory counts those sent before it
+            self._look(now)
 
     def deadline(self) -> float:
-        """The next arrival, or the next end of a phase."""
-        if self._phase == CLOSING:
-            return NEVER
-        end = self._duration if self._phase == OFFERING else self._duration + self._cooldown
-        return min(self._next[0], end)
+        """The next arrival, the next end of a phase, or the next look at the servers."""
+        tick = self._suspicion.next_tick
+        if self._phase in (CLOSING, DRAINING):
+            return tick
+        terms = self._terms
+        end = terms.duration if self._phase == OFFERING else terms.duration + terms.cooldown
+        return min(self._next[0], end, tick)
+
+    def order(self, order: Mapping[str, Any], now: float) -> None:
+        """The operator's: ``surge`` (factor), ``drain``, ``join`` (peer, weight). Others are passed over."""
+        match order:
+            case {"tell": "surge", "factor": float(factor)} if 0.0 < factor < NEVER:
+                if self._next != LAST:
+                    self._next = (self._workload.surge(factor, now), self._next[1])
+            case {"tell": "drain"} if self._phase != CLOSING:
+                self._phase = DRAINING
+                self._next = LAST
+                self._move_on(now)
+            case {"tell": "join", "peer": str(peer), "weight": float(weight)}:
+                self._meet(peer, weight, now)
 
     def stop(self, now: float) -> None:
         """Offer nothing more and say goodbye."""
         if self._phase != CLOSING:
             self._phase = CLOSING
-            for server in self._servers:
-                self.outbox.setdefault(server, []).append((BYE,))
-
-    def close(self) -> None:
-        """Journal the jobs that are still in flight."""
-        self._ledger.close()
+            for number, peer in enumerate(self._suspicion.peers):
+                if peer.state != GONE:
+                    self._ask(number, (BYE,), now)
+                if peer.state == GREETING:  # it need not be waited for for ever
+                    self._suspicion.set(number, SUSPECT, now)
 
     def status(self) -> dict[str, int]:
         """Jobs so far."""
@@ -139,27 +211,191 @@ class Dispatcher:
         }
 
     def statement(self) -> dict[str, object]:
-        """The account in all, losses by cause."""
+        """The account in all, losses by cause, and what was believed of whom and when."""
         ledger = self._ledger
         return {
             **self.status(),
             "lost": ledger.losses(),
+            "resent": ledger.resent,
             "strays": ledger.strays,
+            "closed_door": self.closed_door,
             "refused": self.refused,
+            "events": self._events,
         }
 
     def validate(self) -> None:
         """The account balances, and the view agrees with it."""
         self._ledger.validate()
-        assert sum(self._view.inflight) == self._ledger.in_flight
-        assert min(self._view.inflight) >= 0
+        self._view.validate()
+        view, peers = self._view, self._suspicion.peers
+        for number in range(len(view.names)):
+            assert view.inflight_at(number) == len(self._ledger.at(number, self._ledger.sends))
+            chosen = view.place[number] >= 0
+            assert not chosen or peers[number].state in (ALIVE, GREETING)
+            assert chosen or peers[number].state != ALIVE or number in self._leaving
 
     def _dispatch(self, arrival: float, size: float, now: float) -> None:
-        choice = self._policy.choose()
-        job = self._ledger.offer(choice, arrival, now, size)
-        self._view.inflight[choice] += 1
-        server, outbox = self._servers[choice], self.outbox
-        if server in outbox:
-            outbox[server].append((JOB, job, size))
+        view, ledger = self._view, self._ledger
+        if not view.numbers or ledger.in_flight >= MOST_IN_FLIGHT:
+            cause = "full" if view.numbers else "nobody"
+            ledger.lose(ledger.offer(0, arrival, now, size), cause)
+            return
+        choice = self._choose()
+        server = view.numbers[choice]
+        job = ledger.offer(server, arrival, now, size)
+        view.inflight[choice] += 1
+        self._write(server, (JOB, job, size))
+        self._suspicion.peers[server].written = now
+
+    def _choose(self) -> int:
+        if self._policy is None:
+            self._policy = self._make(self._view)
+        return self._policy.choose()
+
+    def _write(self, server: int, message: Message) -> None:
+        name, outbox = self._view.names[server], self.outbox
+        if name in outbox:
+            outbox[name].append(message)
         else:
-            outbox[server] = [(JOB, job, size)]
+            outbox[name] = [message]
+
+    def _ask(self, server: int, message: Message, now: float) -> None:
+        self._suspicion.ask(server, now)
+        self._write(server, message)
+
+    def _move_on(self, now: float) -> None:
+        terms, ledger = self._terms, self._ledger
+        if self._phase == DRAINING:
+            if not ledger.in_flight:
+                self.stop(now)
+        elif now >= terms.duration:
+            self._phase = COOLING
+            if not ledger.measured_in_flight or now >= terms.duration + terms.cooldown:
+                self.stop(now)
+
+    def _look(self, now: float) -> None:
+        """Who has been silent for too long, and who is to be asked what."""
+        for server, verdict in self._suspicion.tick(now):
+            if verdict == SUSPECT:
+                self._suspect(server, now)
+            elif verdict == DEAD:
+                self._note(now, DEAD, server)
+                self._despair(server, now)
+            else:
+                self._question(server, now)
+
+    def _question(self, server: int, now: float) -> None:
+        peer = self._suspicion.peers[server]
+        if self._phase == CLOSING or (server in self._leaving and not self._view.inflight_at(server)):
+            self._ask(server, (BYE,), now)
+        elif peer.state != ALIVE:
+            self._ask(server, (HELLO, self._run, self._id), now)
+        elif peer.doubt:
+            number = self._suspicion.ask(server, now)
+            self._inventories.ask(server, number, self._ledger.sends)
+            self._write(server, (ASK, number))
+        else:
+            self._write(server, (PING, self._suspicion.ask(server, now)))
+
+    def _suspect(self, server: int, now: float) -> None:
+        self._suspicion.set(server, SUSPECT, now)
+        self._view.leave(server)
+        self._policy = None
+        self._note(now, SUSPECT, server)
+
+    def _despair(self, server: int, now: float) -> None:
+        """Give up what is in flight at a server, unless it is to be sent again and there is nowhere to."""
+        if self._phase == CLOSING or (self._terms.again and not self._view.numbers):
+            return
+        for job in self._ledger.at(server, self._ledger.sends):
+            self._give_up(job, server, "dead", now)
+
+    def _give_up(self, job: int, server: int, cause: str, now: float, left: bool = True) -> None:
+        view, ledger = self._view, self._ledger
+        view.add(server, -1)
+        if not (self._terms.again and view.numbers and cause != "full") or self._phase == CLOSING:
+            ledger.lose(job, cause)
+            return
+        choice = self._choose()
+        other = view.numbers[choice]
+        view.inflight[choice] += 1
+        self._write(other, (JOB, job, ledger.resend(job, other, now, left)))
+
+    def _born(self, server: int, life: int, now: float) -> None:
+        """A server that we did not know, or one that was started anew, without the jobs of its last life."""
+        if self._lives[server]:
+            self._note(now, "reborn", server)
+        self._lives[server] = life
+        lost = self._ledger.at(server, self._ledger.sends)
+        self._suspicion.peers[server].doubt = False
+        self._inventories.spoil(server)
+        self._take_back(server, now)
+        for job in lost:
+            self._give_up(job, server, "dead", now)
+
+    def _back(self, server: int, now: float) -> None:
+        """Word of one that was suspect or dead: what became of our jobs there is to be asked."""
+        self._note(now, "back", server)
+        self._suspicion.peers[server].doubt = True
+        self._take_back(server, now)
+
+    def _take_back(self, server: int, now: float) -> None:
+        self._suspicion.set(server, ALIVE, now)
+        if server in self._leaving:
+            return
+        self._view.enter(server)
+        self._policy = None
+        for other, peer in enumerate(self._suspicion.peers):  # jobs that had nowhere to go
+            if peer.state == DEAD and self._view.inflight_at(other):
+                self._despair(other, now)
+
+    def _meet(self, peer: str, weight: float, now: float) -> None:
+        if peer not in self._index:
+            self._index[peer] = self._view.meet(peer, weight)
+            self._suspicion.meet(now)
+            self._lives.append(0)
+        elif self._suspicion.peers[self._index[peer]].state == GONE:
+            self._leaving.discard(self._index[peer])
+            self._suspicion.set(self._index[peer], GREETING, now)
+
+    def _rare(self, server: int, message: Message, now: float) -> None:
+        """Messages about the edge itself."""
+        kind = message[0]
+        known = self._suspicion.peers[server]
+        if kind == PONG:
+            self._suspicion.answered(server, message[1], now)
+        elif kind == HELD:
+            self._hold(server, message, now)
+        elif kind == MISSED:
+            known.doubt = True
+        elif kind == REFUSED:
+            if self._ledger.holder(message[1]) == server:
+                self._view.add(server, -1)
+                self._ledger.lose(message[1], "refused")
+        elif kind == LEAVING:
+            if server not in self._leaving:
+                self._leaving.add(server)
+                self._view.leave(server)
+                self._policy = None
+                self._note(now, "leaving", server)
+        elif kind == BYE and (self._phase == CLOSING or server in self._leaving):
+            known.state = GONE
+            self._note(now, GONE, server)
+        elif kind != WELCOME or message[1] != self._run:
+            self.refused += 1
+
+    def _hold(self, server: int, message: Message, now: float) -> None:
+        """A part of an inventory. After the last: what we sent before we asked, and it does not hold, is lost."""
+        found = self._inventories.part(server, message)
+        if found is None:
+            return
+        before, held = found
+        self._suspicion.answered(server, message[1], now)
+        self._suspicion.peers[server].doubt = False
+        for job in self._ledger.at(server, before):
+            if job not in held:
+                self._give_up(job, server, "transit", now)
+
+    def _note(self, now: float, what: str, server: int) -> None:
+        if len(self._events) < MOST_EVENTS and self._phase != CLOSING:
+            self._events.append((now, what, self._view.names[server]))

@@ -1,23 +1,35 @@
-"""An agent's own records: fixed-size rows, written by a thread of their own, bounded in memory.
+"""An agent's own records: fixed-size rows in a file that is mapped into memory.
 
-The state machines append rows; nothing they do waits for a disk. A full chunk goes to a writer thread
-through a bounded queue. Where the disk cannot keep up the chunk is dropped and its rows are counted:
-a run that dropped rows says so in its summary and is not valid.
+A row is opened when a job begins its stay and settled when its fate is known. What is written is in the
+kernel's hands at once, without a system call: an agent that is killed leaves every row behind, those of open
+jobs too. Nothing waits for a disk but the kernel's own write-back; where the disk is full rows are dropped
+and counted, and a run that dropped rows says so in its summary and is not valid.
+
+The file grows by segments; a segment whose rows are all settled is let go, so that memory stays flat. An unused
+row is all zeros, which no row of a job is: sizes are positive.
 
 ``launch/record`` turns the rows into Parquet; the ``*_DTYPE`` lists are what ``numpy.dtype`` takes.
 Times are emulated seconds, sizes are in the unit of the curve times the scale.
 """
 
+import mmap
+import os
 import struct
-from queue import SimpleQueue
-from threading import Thread
+from typing import Protocol
 
-COMPLETED, IN_FLIGHT, LOST = 0, 1, 2
-"""States of a dispatcher's row; from LOST on, the loss's cause is ``CAUSES[state - LOST]``."""
-CAUSES = ("unroutable",)
+COMPLETED, IN_FLIGHT, RESENT, RETURNED, LOST = 0, 1, 2, 3, 4
+"""States of a dispatcher's row. RESENT: this attempt was given up and the job sent again, which has a row of its
+own; RETURNED: the same of an attempt that never left. From LOST on, the loss's cause is ``CAUSES[state - LOST]``."""
+CAUSES = ("unroutable", "full", "nobody", "refused", "dead", "transit", "dispatcher")
+"""unroutable: the transport had no way to the server. full: too many jobs in flight, or frames waiting. nobody: no
+server could be chosen. refused: the server was full. dead: the server was silent too long, or came back without its
+jobs. transit: the job or the word of its end was lost on the way. dispatcher: the dispatcher itself died."""
+UNSENT_CAUSES = ("unroutable", "full", "nobody")
+"""With these a job never left."""
 
-DEPARTED, HELD, UNHEARD = 0, 1, 2
-"""States of a server's row. UNHEARD: departed after its dispatcher had closed the edge: nobody was told."""
+DEPARTED, HELD, UNHEARD, DROPPED = 0, 1, 2, 3
+"""States of a server's row. UNHEARD: departed when its dispatcher had closed the edge or was gone: nobody was told.
+DROPPED: its dispatcher was gone, and the server was asked not to work for the dead."""
 
 JOB_ROW = struct.Struct("<IHBdddd")
 JOB_DTYPE = [
@@ -41,58 +53,91 @@ VISIT_DTYPE = [
     ("size", "<f8"),
 ]
 
-CHUNK_ROWS = 1024
-CHUNKS = 256  # 10 MB in all: more than a second of the fastest agent
+SEGMENT_ROWS = 4096
+"""43 pages of rows."""
 
 
-class Rows:
-    """A journal of rows of one kind. ``write`` costs a microsecond and never waits."""
+class Rows(Protocol):
+    """A journal of rows of one kind."""
 
-    __slots__ = ("_buffer", "_file", "_pack", "_queue", "_thread", "_used", "_width", "dropped")
+    def open(self, number: int, peer: int, state: int, *rest: float) -> int:
+        """Begin a row (the fields of ``JOB_ROW`` or ``VISIT_ROW``); returns its place, for ``settle``."""
+
+    def settle(self, place: int, number: int, peer: int, state: int, *rest: float) -> None:
+        """Write an open row anew, for the last time."""
+
+
+class _Segment:
+    __slots__ = ("map", "open")
+
+    def __init__(self, mapped: mmap.mmap) -> None:
+        self.map = mapped
+        self.open = 0
+
+
+class MappedRows:
+    """Rows in a mapped file. Raises OSError where it exists, or cannot be made."""
+
+    __slots__ = ("_fd", "_full", "_next", "_pack", "_segments", "_width", "dropped")
 
     def __init__(self, path: str, row: struct.Struct) -> None:
-        self._file = open(path, "xb", buffering=0)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         self._pack = row.pack_into
         self._width = row.size
-        self._buffer = bytearray(CHUNK_ROWS * row.size)
-        self._used = 0
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
-        self._thread: Thread | None = None
+        self._segments: list[_Segment | None] = []
+        self._next = 0
+        self._full = False
         self.dropped = 0
 
-    def write(self, number: int, peer: int, state: int, *rest: float) -> None:
-        """Append a row: the fields of ``JOB_ROW`` or ``VISIT_ROW``."""
-        self._pack(self._buffer, self._used, number, peer, state, *rest)
-        self._used += self._width
-        if self._used == len(self._buffer):
-            self.flush()
+    def open(self, number: int, peer: int, state: int, *rest: float) -> int:
+        """Begin a row; -1 if there is no room for it."""
+        place = self._next
+        index, row = divmod(place, SEGMENT_ROWS)
+        if not row and not self._grow():
+            self.dropped += 1
+            return -1
+        self._next = place + 1
+        segment = self._segments[index]
+        assert segment is not None
+        segment.open += 1
+        self._pack(segment.map, row * self._width, number, peer, state, *rest)
+        return place
 
-    def flush(self) -> None:
-        """Hand what there is to the writer thread, or drop and count it where that is far behind."""
-        if not self._used:
+    def settle(self, place: int, number: int, peer: int, state: int, *rest: float) -> None:
+        """Write an open row anew, for the last time."""
+        if place < 0:
             return
-        if self._thread is None:  # started late: an agent that is forked must not hold a thread yet
-            self._thread = Thread(target=self._write_out, daemon=True)
-            self._thread.start()
-        if self._queue.qsize() >= CHUNKS:
-            self.dropped += self._used // self._width
-        else:
-            self._queue.put(bytes(memoryview(self._buffer)[: self._used]))
-        self._used = 0
+        index, row = divmod(place, SEGMENT_ROWS)
+        segment = self._segments[index]
+        assert segment is not None
+        self._pack(segment.map, row * self._width, number, peer, state, *rest)
+        segment.open -= 1
+        if not segment.open and index + 1 < len(self._segments):
+            segment.map.close()
+            self._segments[index] = None
 
     def close(self) -> None:
-        """Write everything out. Waits for the disk; the run is over."""
-        self.flush()
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join()
-        self._file.close()
+        """Cut the file to its rows. The last call."""
+        for segment in self._segments:
+            if segment is not None:
+                segment.map.close()
+        os.ftruncate(self._fd, self._next * self._width)
+        os.close(self._fd)
 
-    def _write_out(self) -> None:
-        while (chunk := self._queue.get()) is not None:
-            rest = memoryview(chunk)
-            try:
-                while rest:
-                    rest = rest[self._file.write(rest) :]
-            except OSError:  # a full disk: count, and let the agent serve on
-                self.dropped += -(-len(rest) // self._width)
+    def _grow(self) -> bool:
+        """Add a segment. False on a full disk: then no later row is taken, so that none is out of place."""
+        size = SEGMENT_ROWS * self._width
+        begin = len(self._segments) * size
+        try:
+            if self._full:
+                return False
+            os.posix_fallocate(self._fd, begin, size)  # a mapped hole on a full disk would kill us
+            self._segments.append(_Segment(mmap.mmap(self._fd, size, offset=begin)))
+        except OSError:
+            self._full = True
+            return False
+        last = self._segments[-2] if len(self._segments) > 1 else None
+        if last is not None and not last.open:
+            last.map.close()
+            self._segments[-2] = None
+        return True

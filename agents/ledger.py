@@ -6,9 +6,13 @@ waits for is counted as a stray and changes nothing.
 
 from typing import NamedTuple
 
-from .journal import CAUSES, COMPLETED, IN_FLIGHT, LOST, Rows
+from .journal import CAUSES, COMPLETED, IN_FLIGHT, LOST, RESENT, RETURNED, Rows
 
 NAN = float("nan")
+JOBS_A_LIFE = 1 << 27
+"""A dispatcher that was started again counts on from here, so that no number ever means two jobs."""
+MOST_IN_FLIGHT = 1_000_000
+"""Bounds a dispatcher's memory: a job beyond it is lost at once, as ``full``."""
 
 
 class Entry(NamedTuple):
@@ -18,34 +22,33 @@ class Entry(NamedTuple):
     arrival: float
     sent: float
     size: float
+    order: int  # of all that were ever sent, this attempt is so late
+    row: int  # its place in the journal
 
 
 class Ledger:
-    """Books jobs, and journals each when its fate is known.
+    """Books jobs, and journals each when it is sent and when its fate is known.
 
     ``horizon`` is the end of the measured run: jobs that arrive later load the system while the measured
     ones finish, and are told apart by their arrival.
     """
 
     __slots__ = (
-        "_entries",
-        "_horizon",
-        "_rows",
-        "completed",
-        "lost",
-        "measured_in_flight",
-        "offered",
-        "strays",
-    )
+        "_entries", "_first", "_horizon", "_rows", "completed", "lost", "measured_in_flight", "offered", "resent",
+        "sends", "strays",
+    )  # fmt: skip
 
-    def __init__(self, rows: Rows, horizon: float) -> None:
+    def __init__(self, rows: Rows, horizon: float, life: int = 1) -> None:
         self._rows = rows
         self._horizon = horizon
+        self._first = (life - 1) * JOBS_A_LIFE
         self._entries: dict[int, Entry] = {}
         self.offered = 0
         self.completed = 0
         self.lost = [0] * len(CAUSES)
+        self.resent = 0
         self.strays = 0
+        self.sends = 0
         self.measured_in_flight = 0
 
     @property
@@ -55,9 +58,11 @@ class Ledger:
 
     def offer(self, server: int, arrival: float, sent: float, size: float) -> int:
         """Open a job's account and give it its number."""
-        job = self.offered
-        self.offered = job + 1
-        self._entries[job] = Entry(server, arrival, sent, size)
+        job = self._first + self.offered
+        self.offered += 1
+        row = self._rows.open(job, server, IN_FLIGHT, arrival, sent, NAN, size)
+        self.sends += 1
+        self._entries[job] = Entry(server, arrival, sent, size, self.sends, row)
         if arrival < self._horizon:
             self.measured_in_flight += 1
         return job
@@ -72,21 +77,38 @@ class Ledger:
         self.completed += 1
         return True
 
-    def lose(self, job: int, cause: int) -> int:
-        """Book a loss, and say which server's it was."""
+    def holder(self, job: int) -> int | None:
+        """The server that a job is in flight at; None if it is not in flight."""
+        entry = self._entries.get(job)
+        return None if entry is None else entry.server
+
+    def lose(self, job: int, cause: str) -> None:
+        """Book a loss."""
         entry = self._entries[job]
-        self._close(job, entry, LOST + cause, NAN)
-        self.lost[cause] += 1
-        return entry.server
+        number = CAUSES.index(cause)
+        self._close(job, entry, LOST + number, NAN)
+        self.lost[number] += 1
+
+    def resend(self, job: int, server: int, now: float, left: bool) -> float:
+        """The job goes to another server, or to the same again; returns its size. ``left``: the last attempt did."""
+        entry = self._entries[job]
+        state = RESENT if left else RETURNED
+        self._rows.settle(entry.row, job, entry.server, state, entry.arrival, entry.sent, NAN, entry.size)
+        row = self._rows.open(job, server, IN_FLIGHT, entry.arrival, now, NAN, entry.size)
+        self.sends += 1
+        self.resent += 1
+        self._entries[job] = Entry(server, entry.arrival, now, entry.size, self.sends, row)
+        return entry.size
+
+    def at(self, server: int, before: int) -> list[int]:
+        """Jobs in flight at a server that were sent as the ``before``-th attempt or earlier, in order of number."""
+        return [
+            job for job, entry in self._entries.items() if entry.server == server and entry.order <= before
+        ]
 
     def losses(self) -> dict[str, int]:
         """Lost jobs by cause; causes that never struck are left out."""
         return {cause: count for cause, count in zip(CAUSES, self.lost, strict=True) if count}
-
-    def close(self) -> None:
-        """Journal what is still in flight; it stays in the account."""
-        for job, entry in self._entries.items():
-            self._rows.write(job, entry.server, IN_FLIGHT, entry.arrival, entry.sent, NAN, entry.size)
 
     def validate(self) -> None:
         """The account balances."""
@@ -98,4 +120,4 @@ class Ledger:
         del self._entries[job]
         if entry.arrival < self._horizon:
             self.measured_in_flight -= 1
-        self._rows.write(job, entry.server, state, entry.arrival, entry.sent, done, entry.size)
+        self._rows.settle(entry.row, job, entry.server, state, entry.arrival, entry.sent, done, entry.size)

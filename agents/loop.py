@@ -5,13 +5,16 @@ that something is due to, and sleeps until the machine's deadline or the next fr
 Emulated time is the monotonic clock since the common start, times the pace.
 """
 
+import os
+import signal
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from gmsr.broker.endpoint import Endpoint
-from gmsr.broker.impair import DelayLine
+from gmsr.broker.inlet import Inlet
 from gmsr.broker.wait import Waiter
 
-from .journal import Rows
 from .machine import Machine
 from .telemetry import Telemetry
 
@@ -25,20 +28,13 @@ class Loop:
     """Drives ``machine`` until it is finished, or until the launcher says that it is over."""
 
     def __init__(
-        self,
-        machine: Machine,
-        endpoint: Endpoint,
-        telemetry: Telemetry,
-        rows: Rows,
-        pace: float,
-        delays: dict[str, float],
+        self, machine: Machine, endpoint: Endpoint, inlet: Inlet, telemetry: Telemetry, pace: float
     ) -> None:
         self._machine = machine
         self._endpoint = endpoint
+        self._inlet = inlet
         self._telemetry = telemetry
-        self._rows = rows
         self._pace = pace
-        self._delays = DelayLine(delays) if delays else None
         self._waiter = Waiter([endpoint.fd, telemetry.fd])
         self._start_ns = 0
 
@@ -59,8 +55,7 @@ class Loop:
             if now >= next_knock:
                 next_knock = now + KNOCK_REAL_S
                 machine.knock()
-            for peer, messages in self._endpoint.receive():  # no delay before time begins
-                machine.received(peer, messages, 0.0)
+            self._read(0.0)
             self._send(0.0)
             if machine.ready and not said:
                 said = telemetry.say_ready()
@@ -77,6 +72,10 @@ class Loop:
         while not machine.finished:
             now_ns = clock()
             now = max((now_ns - start_ns) * per_ns, 0.0)
+            if telemetry.orders:
+                for order in telemetry.take_orders():
+                    self._obey(order, now)
+                continue  # time may have passed
             self._read(now)
             if now_ns >= start_ns:
                 machine.advance(now)
@@ -87,37 +86,49 @@ class Loop:
             if now_ns >= next_status_ns:
                 next_status_ns = now_ns + telemetry.interval_ns
                 telemetry.say_status(now, machine.status())
-                self._rows.flush()
-            deadline = self._deadline()
+            deadline = min(machine.deadline(), self._inlet.deadline())
             wait = (min(start_ns + deadline / per_ns, next_status_ns) - clock()) * 1e-9
             if wait > 0.0:
                 self._sleep(wait)
 
-    def _deadline(self) -> float:
-        deadline = self._machine.deadline()
-        return min(deadline, self._delays.deadline()) if self._delays else deadline
+    def _obey(self, order: Mapping[str, Any], now: float) -> None:
+        """What the operator says: to the edges, to this process, or to the machine."""
+        match order:
+            case {"tell": "impair", "peer": str(peer), "change": dict(change)}:
+                if self._endpoint.knows(peer):
+                    self._inlet.impair(peer, change)
+            case {"tell": "freeze"}:
+                # By itself, so that what it serves stands still from this instant on; SIGCONT is another's.
+                self._machine.order({"tell": "pause"}, now)
+                os.kill(os.getpid(), signal.SIGSTOP)
+                thawed = (time.monotonic_ns() - self._start_ns) * 1e-9 * self._pace
+                self._machine.order({"tell": "resume"}, thawed)
+            case {"tell": "join", "peer": str(peer), "address": str(address)}:
+                if not self._endpoint.knows(peer):
+                    self._endpoint.allow([peer])
+                    if address:
+                        self._endpoint.connect(peer, address)
+                    self._inlet.impair(peer, {"delay": float(order.get("delay", 0.0))})
+                self._machine.order(order, now)
+            case _:
+                self._machine.order(order, now)
 
     def _read(self, now: float) -> None:
-        received = self._machine.received
-        arrived = self._endpoint.receive()
-        if self._delays is None:
-            for peer, messages in arrived:
-                received(peer, messages, now)
-            return
-        for peer, messages in arrived:
-            self._delays.push(peer, messages, now)
-        for peer, messages in self._delays.due(now):
-            received(peer, messages, now)
+        machine = self._machine
+        for peer, life, messages, missed in self._inlet.take(self._endpoint.receive(), now):
+            if missed:
+                machine.missed(peer)
+            machine.received(peer, life, messages, now)
 
     def _send(self, now: float) -> None:
         outbox = self._machine.outbox
-        if not outbox:
-            return
         send = self._endpoint.send
-        for peer, messages in list(outbox.items()):
-            if left := send(peer, messages):
-                self._machine.unsent(peer, left, now)
-        outbox.clear()
+        while outbox:  # what could not go may have been sent elsewhere
+            due = list(outbox.items())
+            outbox.clear()
+            for peer, messages in due:
+                if left := send(peer, messages):
+                    self._machine.unsent(peer, left, now, self._endpoint.refusal)
 
     def _sleep(self, wait_real_s: float) -> None:
         if self._endpoint.pending():

@@ -3,15 +3,20 @@
 A machine owns no socket, no clock and no source of randomness that was not handed to it. Its driver, the
 event loop over ZeroMQ or a test with a clock of its own, does in each turn:
 
-1. ``received(peer, messages, now)`` for each frame that has arrived,
+1. ``received(peer, life, messages, now)`` for each frame that ``broker.inlet`` hands on, with ``missed(peer)``
+   before it where frames in between are lost,
 2. ``advance(now)`` once: whatever is due at or before ``now`` happens, in order, at its exact instant,
-3. send what is in ``outbox`` (one frame a peer) and empty it; ``unsent(...)`` for what could not go,
+3. empty the ``outbox`` and send what was in it (one frame a peer); ``unsent(...)`` for what could not go,
 4. sleep until ``deadline()`` or the next frame.
+
+An agent may be killed and started again: that is another machine, in its next **life**. Its peers tell lives apart
+by the number in each frame.
 
 ``now`` is in emulated seconds, 0 at the start of the run, and never falls. Before the start only
 ``knock`` and ``received`` are called, with ``now`` = 0.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 Message = tuple[Any, ...]
@@ -39,11 +44,14 @@ class Machine(Protocol):
     def knock(self) -> None:
         """Greet the peers that have not answered yet. The driver repeats it until ``ready``."""
 
-    def received(self, peer: str, messages: list[Message], now: float) -> None:
+    def received(self, peer: str, life: int, messages: list[Message], now: float) -> None:
         """Take what one frame of a known peer held."""
 
-    def unsent(self, peer: str, messages: list[Message], now: float) -> None:
-        """Take back messages of the outbox that could not be sent."""
+    def missed(self, peer: str) -> None:
+        """Hear that frames of a peer are lost."""
+
+    def unsent(self, peer: str, messages: list[Message], now: float, cause: str) -> None:
+        """Take back messages of the outbox that could not be sent; ``cause`` is one of ``census.UNSENT``."""
 
     def advance(self, now: float) -> None:
         """Do whatever is due at or before ``now``, then say what has changed."""
@@ -54,8 +62,8 @@ class Machine(Protocol):
     def stop(self, now: float) -> None:
         """Close the edges early; ``finished`` follows once the peers have answered."""
 
-    def close(self) -> None:
-        """Write what is still open to the journal. The last call."""
+    def order(self, order: Mapping[str, Any], now: float) -> None:
+        """Do what the operator says (faults, joining and leaving). What it does not know it passes over."""
 
     def status(self) -> dict[str, int]:
         """Counts for telemetry."""

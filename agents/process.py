@@ -12,18 +12,17 @@ from importlib import import_module
 from typing import Any, cast
 
 from gmsr.broker.endpoint import Endpoint
+from gmsr.broker.inlet import Inlet
 from gmsr.broker.wait import set_timer_slack
-from gmsr.broker.wire import REPORT
 from gmsr.topology import curves
 
-from .dispatcher import Dispatcher
-from .gauge import Gauge
-from .journal import JOB_ROW, VISIT_ROW, Rows
+from .dispatcher import Dispatcher, Terms
+from .journal import JOB_ROW, VISIT_ROW, MappedRows, Rows
 from .ledger import Ledger
 from .loop import Loop
-from .server import Server
-from .sharing import Sharing
+from .server import Server, Service, Upkeep
 from .spec import DispatcherSpec, ServerSpec
+from .suspicion import Suspicion
 from .telemetry import Telemetry
 from .view import View
 from .workload import stream, workload
@@ -37,27 +36,29 @@ def main(spec: DispatcherSpec | ServerSpec) -> None:
     set_timer_slack()
     began = time.monotonic()
     own_id = spec["id"]
-    telemetry = Telemetry(own_id, spec["control"], spec["telemetry"], spec["telemetry_real_s"])
-    endpoint = Endpoint(own_id)
+    telemetry = Telemetry(
+        own_id, spec["control"], spec["telemetry"], spec["telemetry_real_s"], spec["start_ns"]
+    )
+    endpoint = Endpoint(own_id, spec["life"])
+    rows = MappedRows(spec["rows"], VISIT_ROW if spec["role"] == "server" else JOB_ROW)
     machine: Dispatcher | Server
     if spec["role"] == "server":
-        rows = Rows(spec["rows"], VISIT_ROW)
         machine = server(spec, rows)
         endpoint.allow(spec["dispatchers"])
         endpoint.bind(spec["address"])
     else:
-        rows = Rows(spec["rows"], JOB_ROW)
         machine = dispatcher(spec, rows)
         endpoint.allow(spec["servers"])
         for peer, address in zip(spec["servers"], spec["addresses"], strict=True):
             endpoint.connect(peer, address)
-    Loop(machine, endpoint, telemetry, rows, spec["pace"], spec["delays"]).run()
-    machine.close()
+    inlet = Inlet(endpoint.census, spec["delays"], stream(spec["seed"], own_id, "network"))
+    Loop(machine, endpoint, inlet, telemetry, spec["pace"]).run()
     rows.close()
     endpoint.close()
     statement = {
         "id": own_id,
         "role": spec["role"],
+        "life": spec["life"],
         "end": "stopped" if telemetry.stopped else "finished",
         **machine.statement(),
         "dropped_rows": rows.dropped,
@@ -71,22 +72,16 @@ def main(spec: DispatcherSpec | ServerSpec) -> None:
 
 def server(spec: ServerSpec, rows: Rows) -> Server:
     """The state machine of a server."""
-    curve, scale = curves.make(spec["curve"]), spec["scale"]
-
-    def total_rate(jobs: int) -> float:
-        """Size completed per emulated second: n·μ(q/n), since a job's volume is its size divided by n."""
-        return scale * curve.value(jobs / scale)
-
-    gauge = Gauge(REPORT, spec["reads"], curve, scale, spec["smoothing"])
+    service = Service(curves.make(spec["curve"]), spec["scale"], spec["smoothing"], spec["reads"])
     feed = load(spec["feed"])()
-    return Server(spec["run"], spec["dispatchers"], Sharing(total_rate), gauge, feed, rows)
+    upkeep = Upkeep(spec["heartbeat"], spec["duration"] + spec["cooldown"], spec["drop"])
+    return Server(spec["run"], spec["dispatchers"], service, feed, rows, upkeep)
 
 
 def dispatcher(spec: DispatcherSpec, rows: Rows) -> Dispatcher:
     """The state machine of a dispatcher."""
-    view = View(spec["servers"], spec["reads"], spec["weights"])
     random = stream(spec["seed"], spec["id"], "policy")
-    policy = load(spec["policy"])(view, random, **spec["options"])
+    rule, chosen = load(spec["policy"]), spec["options"]
     jobs = workload(
         spec["arrivals"],
         spec["sizes"],
@@ -95,8 +90,16 @@ def dispatcher(spec: DispatcherSpec, rows: Rows) -> Dispatcher:
         rows=_doubles(spec["arrivals"]["schedule"]),
         values=_doubles(spec["sizes"]["values"]),
     )
-    ledger = Ledger(rows, spec["duration"])
-    return Dispatcher(spec["run"], spec["id"], view, policy, jobs, ledger, spec["duration"], spec["cooldown"])
+    return Dispatcher(
+        spec["run"],
+        spec["id"],
+        View(spec["servers"], spec["reads"], spec["weights"]),
+        lambda view: rule(view, random, **chosen),
+        jobs,
+        Ledger(rows, spec["duration"], spec["life"]),
+        Suspicion(spec["heartbeat"], len(spec["servers"]), spec["born"]),
+        Terms(spec["duration"], spec["cooldown"], spec["born"], spec["again"]),
+    )
 
 
 def load(name: str) -> Any:

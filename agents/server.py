@@ -4,93 +4,175 @@ It knows its own curve and the names of the dispatchers that may send to it. It 
 nobody but the dispatcher whose job it was, except for the reports that its feed decides on.
 """
 
-from gmsr.broker.wire import BYE, COMPLETION, HELLO, JOB, WELCOME
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from gmsr.broker.wire import (
+    ASK,
+    BYE,
+    COMPLETION,
+    HELD,
+    HELLO,
+    JOB,
+    LEAVING,
+    MAX_HELD,
+    MISSED,
+    PING,
+    PONG,
+    REFUSED,
+    REPORT,
+    WELCOME,
+)
+from gmsr.topology.curves import Curve, make, scaled
+
+from . import journal
 from .feeds.base import Feed
 from .gauge import Gauge
-from .journal import DEPARTED, HELD, UNHEARD, Rows
-from .machine import Message, Outbox
+from .journal import DEPARTED, DROPPED, UNHEARD, Rows
+from .machine import NEVER, Message, Outbox
 from .sharing import Sharing
 
 NAN = float("nan")
+MOST_HELD = 1_000_000
+"""Bounds a server's memory: a job beyond it is refused, and its dispatcher told so."""
+SILENT_AFTER = 20.0
+"""In heartbeats: a dispatcher that has said nothing for so long is gone. It may come back."""
+CHECKED_EVERY = 5.0
+"""In heartbeats: how often a server looks for such."""
+
+
+class Service(NamedTuple):
+    """How a server works and what it tells."""
+
+    curve: Curve
+    scale: float
+    smoothing: float  # window w in units of N
+    reads: Sequence[str]  # quantities of a report
+
+
+class Upkeep(NamedTuple):
+    """A server's terms. Times in emulated seconds."""
+
+    heartbeat: float = NEVER
+    end: float = NEVER  # from then on a dispatcher that is silent is not waited for
+    drop: bool = False  # the jobs of a dispatcher that is gone are thrown out
 
 
 class Server:
     """One server's state machine (``machine.Machine``)."""
 
     __slots__ = (
-        "_dispatchers", "_feed", "_gauge", "_gone", "_greeted", "_index", "_reports", "_rows", "_run",
-        "_sharing", "_unheard", "arrived", "departed", "outbox", "refused",
+        "_checked", "_curve", "_dispatchers", "_draining", "_end", "_feed", "_gauge", "_gone", "_heard", "_index",
+        "_lives", "_reports", "_rows", "_run", "_service", "_sharing", "_silent", "_unheard", "_upkeep", "arrived",
+        "departed", "dropped", "outbox", "refused",
     )  # fmt: skip
 
     def __init__(
-        self, run: str, dispatchers: list[str], sharing: Sharing, gauge: Gauge, feed: Feed, rows: Rows
+        self, run: str, dispatchers: Sequence[str], service: Service, feed: Feed, rows: Rows, upkeep: Upkeep
     ) -> None:
         self._run = run
-        self._dispatchers = dispatchers
+        self._dispatchers = list(dispatchers)
         self._index = {dispatcher: index for index, dispatcher in enumerate(dispatchers)}
-        self._sharing = sharing
-        self._gauge = gauge
-        self._reports = len(gauge.report(0)) > 1  # a policy that reads nothing is told nothing
+        self._lives = [0] * len(dispatchers)  # of who has greeted; 0: has not
+        self._heard = [0.0] * len(dispatchers)
+        self._unheard = [0] * len(dispatchers)
+        self._gone: set[int] = set()  # have said goodbye
+        self._silent: set[int] = set()
+        self._service = service
+        self._curve = service.curve  # at present
+        self._sharing = Sharing(self._rate())
+        self._gauge = self._measure()
+        self._reports = bool(service.reads)  # a policy that reads nothing is told nothing
         self._feed = feed
         self._rows = rows
-        self._greeted: set[str] = set()
-        self._gone: set[str] = set()
-        self._unheard = [0] * len(dispatchers)
+        self._upkeep = upkeep
+        self._end = upkeep.end
+        self._checked = 0.0
+        self._draining = False
         self.outbox: Outbox = {}
         self.arrived = 0
         self.departed = 0
+        self.dropped = 0
         self.refused = 0  # well-formed messages that do not belong here
 
     @property
     def ready(self) -> bool:
         """Whether every dispatcher has greeted."""
-        return len(self._greeted) == len(self._dispatchers)
+        return all(self._lives)
 
     @property
     def finished(self) -> bool:
-        """Whether every dispatcher has said goodbye."""
+        """Whether every dispatcher has said goodbye, or is not waited for any more."""
         return len(self._gone) == len(self._dispatchers)
 
     def knock(self) -> None:
         """A server waits to be greeted."""
 
-    def received(self, peer: str, messages: list[Message], now: float) -> None:
-        """Take jobs, greetings and goodbyes. Departures that were due before ``now`` come first."""
+    def received(self, peer: str, life: int, messages: list[Message], now: float) -> None:
+        """Take jobs, questions, greetings and goodbyes. Departures that were due before ``now`` come first."""
         self._depart(now)
-        sharing, index = self._sharing, self._index[peer]
+        index = self._index[peer]
+        stranger = life != self._lives[index] or index in self._gone
+        if stranger and not self._greet(index, life, messages, now):
+            return
+        self._heard[index] = now
+        if self._silent and index in self._silent:
+            self._return(index)
+        sharing, rows = self._sharing, self._rows
         for message in messages:
-            kind = message[0]
-            if kind == JOB:
+            if message[0] == JOB:
+                if len(sharing) >= MOST_HELD:
+                    self._write(index, (REFUSED, message[1]))
+                    continue
                 self.arrived += 1
-                sharing.arrive(index, message[1], message[2], now)
-            elif kind == HELLO:
-                self._greet(peer, message)
-            elif kind == BYE:
-                self._part(peer)
+                _, job, size = message
+                row = rows.open(job, index, journal.HELD, now, NAN, NAN, size)
+                sharing.arrive(index, job, size, now, row)
             else:
-                self.refused += 1
+                self._rare(index, message)
 
-    def unsent(self, peer: str, messages: list[Message], now: float) -> None:
-        """A dispatcher that cannot be reached misses what it was told; its own account will show it."""
+    def missed(self, peer: str) -> None:
+        """Something that a dispatcher wrote is lost: it should ask what is here."""
+        index = self._index[peer]
+        if self._lives[index] and index not in self._gone:
+            self._write(index, (MISSED,))
+
+    def unsent(self, peer: str, messages: list[Message], now: float, cause: str) -> None:
+        """A dispatcher that cannot be reached misses what it was told; it will ask."""
 
     def advance(self, now: float) -> None:
-        """Let go whoever is done, then report."""
+        """Let go whoever is done, report, and see who is silent."""
         self._depart(now)
         if self._reports:
             self._feed.tell(self._gauge.report(len(self._sharing)), self.outbox)
+        if now >= self._checked + CHECKED_EVERY * self._upkeep.heartbeat:
+            self._check(now)
 
     def deadline(self) -> float:
-        """The next departure."""
-        return self._sharing.next_departure
+        """The next departure, or the next check."""
+        return min(self._sharing.next_departure, self._checked + CHECKED_EVERY * self._upkeep.heartbeat)
+
+    def order(self, order: Mapping[str, Any], now: float) -> None:
+        """The operator's: ``slow`` (factor or curve), ``pause``, ``resume``, ``drain``, ``join`` (peer)."""
+        self._depart(now)
+        match order:
+            case {"tell": "slow", "factor": float(factor)} if 0.0 < factor < NEVER:
+                self._work_by(scaled(self._service.curve, factor), now)
+            case {"tell": "slow", "curve": dict(plain)}:
+                self._work_by(make(plain), now)
+            case {"tell": "pause"}:
+                self._sharing.change(None, now)
+            case {"tell": "resume"}:
+                self._sharing.change(self._rate(), now)
+            case {"tell": "drain"}:
+                self._draining = True
+                self._announce()
+            case {"tell": "join", "peer": str(peer)}:
+                self._meet(peer, now)
 
     def stop(self, now: float) -> None:
-        """A server stops when its dispatchers have: they say goodbye."""
-
-    def close(self) -> None:
-        """Journal the jobs that are still held."""
-        for visit in self._sharing.held():
-            self._rows.write(visit.job, visit.dispatcher, HELD, visit.arrived, NAN, NAN, visit.size)
+        """A server stops when its dispatchers have: they say goodbye. Who is silent is not waited for."""
+        self._end = min(self._end, now)
 
     def status(self) -> dict[str, int]:
         """Jobs so far."""
@@ -102,39 +184,149 @@ class Server:
         for visit in self._sharing.held():
             open_jobs[visit.dispatcher] += 1
         held = dict(zip(self._dispatchers, open_jobs, strict=True))
-        return {"arrived": self.arrived, "departed": self.departed, "held": held, "refused": self.refused}
+        return {
+            "arrived": self.arrived,
+            "departed": self.departed,
+            "dropped": self.dropped,
+            "held": held,
+            "refused": self.refused,
+        }
 
     def validate(self) -> None:
-        """Every job that came is here or has left."""
-        assert self.arrived == self.departed + len(self._sharing)
-        assert self._gone <= self._greeted <= set(self._dispatchers)
+        """Every job that came is here, has left, or was thrown out."""
+        assert self.arrived == self.departed + self.dropped + len(self._sharing)
+        assert len(self._sharing) <= MOST_HELD
+        assert len(self._lives) == len(self._heard) == len(self._unheard) == len(self._dispatchers)
+
+    def _rate(self) -> Callable[[int], float]:
+        curve, scale = self._curve, self._service.scale
+
+        def total_rate(jobs: int) -> float:
+            """Size completed per emulated second: n·μ(q/n), since a job's volume is its size divided by n."""
+            return scale * curve.value(jobs / scale)
+
+        return total_rate
+
+    def _measure(self) -> Gauge:
+        service = self._service
+        return Gauge(REPORT, service.reads, self._curve, service.scale, service.smoothing)
+
+    def _work_by(self, curve: Curve, now: float) -> None:
+        self._curve = curve
+        self._sharing.change(self._rate(), now)
+        self._gauge = self._measure()
+
+    def _write(self, index: int, message: Message) -> None:
+        self.outbox.setdefault(self._dispatchers[index], []).append(message)
 
     def _depart(self, now: float) -> None:
         sharing, outbox, dispatchers = self._sharing, self.outbox, self._dispatchers
         while sharing.next_departure <= now:
             visit, instant = sharing.depart()
             self.departed += 1
-            dispatcher = dispatchers[visit.dispatcher]
-            state = UNHEARD if dispatcher in self._gone else DEPARTED
-            self._rows.write(visit.job, visit.dispatcher, state, visit.arrived, instant, now, visit.size)
+            index = visit.dispatcher
+            state = UNHEARD if index in self._gone else DEPARTED
+            self._rows.settle(visit.row, visit.job, index, state, visit.arrived, instant, now, visit.size)
             if state == UNHEARD:
-                self._unheard[visit.dispatcher] += 1
+                self._unheard[index] += 1
                 continue
+            dispatcher = dispatchers[index]
             if dispatcher in outbox:
                 outbox[dispatcher].append((COMPLETION, visit.job))
             else:
                 outbox[dispatcher] = [(COMPLETION, visit.job)]
 
-    def _greet(self, peer: str, message: Message) -> None:
-        if message[1:] != (self._run, peer):
-            self.refused += 1
-            return
-        self._greeted.add(peer)
-        self.outbox.setdefault(peer, []).append((WELCOME, self._run))
-        if self._reports:
-            self._feed.joined(peer, self._gauge.report(len(self._sharing)), self.outbox)
+    def _greet(self, index: int, life: int, messages: list[Message], now: float) -> bool:
+        """Whether a dispatcher that has not greeted in this life, or has left, does so now."""
+        peer = self._dispatchers[index]
+        again = life == self._lives[index]  # it has left, and may say so again
+        if not any(message == (HELLO, self._run, peer) for message in messages) and not again:
+            self.refused += len(messages)
+            return False
+        if not again:
+            if self._lives[index] and self._upkeep.drop:
+                self._evict(index, now)
+            self._lives[index] = life
+            self._gone.discard(index)
+        return True
 
-    def _part(self, peer: str) -> None:
-        self._gone.add(peer)
-        self._feed.left(peer)
-        self.outbox.setdefault(peer, []).append((BYE,))
+    def _rare(self, index: int, message: Message) -> None:
+        """Messages about the edge itself."""
+        kind = message[0]
+        if kind == BYE:
+            self._gone.add(index)
+            self._feed.left(self._dispatchers[index])
+            self._write(index, (BYE,))
+        elif index in self._gone:
+            self.refused += 1
+        elif kind == PING:
+            self._write(index, (PONG, message[1]))
+        elif kind == ASK:
+            self._tell_inventory(index, message[1])
+        elif message == (HELLO, self._run, self._dispatchers[index]):
+            self._write(index, (WELCOME, self._run))
+            self._inform(index)
+            if self._draining:
+                self._write(index, (LEAVING,))
+        else:
+            self.refused += 1
+
+    def _inform(self, index: int) -> None:
+        if self._reports:
+            self._feed.joined(self._dispatchers[index], self._gauge.report(len(self._sharing)), self.outbox)
+
+    def _tell_inventory(self, index: int, question: int) -> None:
+        """All that is here of a dispatcher, and how we stand: reports may be lost as well."""
+        jobs = sorted(visit.job for visit in self._sharing.held() if visit.dispatcher == index)
+        for start in range(0, max(len(jobs), 1), MAX_HELD):
+            more = int(start + MAX_HELD < len(jobs))
+            self._write(index, (HELD, question, more, *jobs[start : start + MAX_HELD]))
+        self._inform(index)
+
+    def _check(self, now: float) -> None:
+        """Who is silent for too long; at the end nobody waits for them, nor for those who never came."""
+        heartbeat = self._upkeep.heartbeat
+        overslept = now - self._checked - CHECKED_EVERY * heartbeat
+        self._checked = now
+        for index in range(len(self._heard)):
+            if index in self._gone:
+                continue
+            if overslept > heartbeat:  # we could not have heard anything
+                self._heard[index] = min(self._heard[index] + overslept, now)
+            if now - self._heard[index] > SILENT_AFTER * heartbeat and index not in self._silent:
+                self._silent.add(index)
+                self._feed.left(self._dispatchers[index])
+                if self._upkeep.drop:
+                    self._evict(index, now)
+            if now >= self._end and index in self._silent:
+                self._gone.add(index)
+        if self._draining:
+            self._announce()
+
+    def _return(self, index: int) -> None:
+        """Word of one that was silent: it may have missed much, and we may have thrown its jobs out."""
+        self._silent.discard(index)
+        self._inform(index)
+        self._write(index, (MISSED,))
+
+    def _evict(self, index: int, now: float) -> None:
+        for visit in self._sharing.evict(index, now):
+            self.dropped += 1
+            self._rows.settle(visit.row, visit.job, index, DROPPED, visit.arrived, NAN, NAN, visit.size)
+
+    def _announce(self) -> None:
+        """A server that leaves tells so, until all have said goodbye."""
+        for index, life in enumerate(self._lives):
+            if life and index not in self._gone:
+                self._write(index, (LEAVING,))
+            else:
+                self._gone.add(index)
+
+    def _meet(self, peer: str, now: float) -> None:
+        if peer in self._index:
+            return
+        self._index[peer] = len(self._dispatchers)
+        self._dispatchers.append(peer)
+        for column in (self._lives, self._unheard):
+            column.append(0)
+        self._heard.append(now)

@@ -10,7 +10,7 @@ Instants are computed, never observed: a late wake-up changes when a departure i
 """
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from .machine import NEVER
@@ -28,6 +28,7 @@ class Visit(NamedTuple):
     job: int
     size: float
     arrived: float
+    row: int  # its place in the journal
 
 
 class Sharing:
@@ -39,7 +40,7 @@ class Sharing:
     __slots__ = ("_heap", "_instant", "_order", "_speeds", "_total_rate", "_virtual", "next_departure")
 
     def __init__(self, total_rate: Callable[[int], float]) -> None:
-        self._total_rate = total_rate
+        self._total_rate: Callable[[int], float] | None = total_rate
         self._speeds = [0.0]  # dV/dt with q jobs, by q
         self._heap: list[Visit] = []
         self._virtual = 0.0
@@ -51,7 +52,7 @@ class Sharing:
         """How many jobs are held."""
         return len(self._heap)
 
-    def arrive(self, dispatcher: int, job: int, size: float, now: float) -> None:
+    def arrive(self, dispatcher: int, job: int, size: float, now: float, row: int = -1) -> None:
         """Take a job in. No departure may be due before ``now``: call ``depart`` first."""
         heap = self._heap
         if heap:
@@ -60,8 +61,28 @@ class Sharing:
             self._virtual = 0.0  # nobody's finish depends on it: begin afresh, so that no error piles up
         self._instant = now
         self._order += 1
-        heappush(heap, Visit(self._virtual + size, self._order, dispatcher, job, size, now))
+        heappush(heap, Visit(self._virtual + size, self._order, dispatcher, job, size, now, row))
         self._foresee()
+
+    def change(self, total_rate: Callable[[int], float] | None, now: float) -> None:
+        """Serve at another rate from ``now`` on; None: stand still. No departure may be due before ``now``."""
+        if self._heap:
+            self._virtual += (now - self._instant) * self._speed(len(self._heap))
+        self._instant = now
+        self._total_rate = total_rate
+        self._speeds = [0.0]
+        self._foresee()
+
+    def evict(self, dispatcher: int, now: float) -> list[Visit]:
+        """Throw a dispatcher's jobs out, and return them. No departure may be due before ``now``."""
+        if self._heap:
+            self._virtual += (now - self._instant) * self._speed(len(self._heap))
+        self._instant = now
+        gone = [visit for visit in self._heap if visit.dispatcher == dispatcher]
+        self._heap = [visit for visit in self._heap if visit.dispatcher != dispatcher]
+        heapify(self._heap)
+        self._foresee()
+        return gone
 
     def depart(self) -> tuple[Visit, float]:
         """Let the next job go, at its exact instant, which is returned beside it."""
@@ -78,7 +99,7 @@ class Sharing:
 
     def _foresee(self) -> None:
         heap = self._heap
-        if not heap:
+        if not heap or self._total_rate is None:
             self.next_departure = NEVER
             return
         wait = (heap[0].finish - self._virtual) / self._speed(len(heap))
@@ -89,9 +110,12 @@ class Sharing:
         speeds = self._speeds
         if jobs < len(speeds):
             return speeds[jobs]
+        total_rate = self._total_rate
+        if total_rate is None:
+            return 0.0
         if jobs > MEMO:
-            return self._total_rate(jobs) / jobs
+            return total_rate(jobs) / jobs
         while len(speeds) <= jobs:
             count = len(speeds)
-            speeds.append(self._total_rate(count) / count)
+            speeds.append(total_rate(count) / count)
         return speeds[jobs]

@@ -36,8 +36,14 @@ class AgentSpec(TypedDict):
 
     id: str
     run: str  # token of the run: an edge refuses peers of another run
+    life: int  # 1, and one more each time that it is started again
+    born: float  # when this life begins, emulated seconds; 0: with the run
+    start_ns: int  # of the monotonic clock, where the run has begun already; 0: the launcher will say
     pace: float  # emulated seconds per real second
     duration: float  # emulated seconds
+    cooldown: float  # emulated seconds at most, after the duration
+    heartbeat: float  # emulated seconds (agents/suspicion.py)
+    seed: int
     rows: str  # path of the raw journal
     errors: str  # path that the agent's standard error goes to
     statement: str  # path of the final statement (JSON)
@@ -58,6 +64,7 @@ class ServerSpec(AgentSpec):
     scale: float
     smoothing: float  # window w in units of N; 0 reports the slope at N itself
     feed: str  # module:Class
+    drop: bool  # throw out the jobs of a dispatcher that is gone
 
 
 class DispatcherSpec(AgentSpec):
@@ -69,7 +76,18 @@ class DispatcherSpec(AgentSpec):
     weights: list[float]  # of its edges (policy static)
     arrivals: ArrivalsSpec
     sizes: SizesSpec
-    seed: int
     policy: str  # module:Class
     options: dict[str, str]  # the policy's own
-    cooldown: float  # emulated seconds at most, after the duration
+    again: bool  # at-least-once: what may be lost is sent again
+
+
+def reborn(
+    spec: DispatcherSpec | ServerSpec, life: int, born: float, start_ns: int
+) -> DispatcherSpec | ServerSpec:
+    """The specification of an agent that is started again in the course of a run: a life with files of its own."""
+    again = spec.copy()
+    again["life"], again["born"], again["start_ns"] = life, born, start_ns
+    for field in ("rows", "errors", "statement"):
+        folder, _, name = spec[field].rpartition("/")
+        again[field] = f"{folder}/{spec['id']}@{life}.{name.rpartition('.')[2]}"
+    return again

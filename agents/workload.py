@@ -67,6 +67,34 @@ class Scheduled:
         return self._rows[at], self._rows[at + 1] if self._size is None else self._size()
 
 
+class Surge:
+    """A stream of jobs whose rate the operator can change: from then on they come ``factor`` times as fast."""
+
+    __slots__ = ("_factor", "_jobs", "_pending", "_since", "_then")
+
+    def __init__(self, jobs: Workload) -> None:
+        self._jobs = jobs
+        self._factor = 1.0
+        self._since = 0.0  # of this factor, in real arrivals' time
+        self._then = 0.0  # the same instant in the stream's own time
+        self._pending = 0.0  # the stream's own time of the job to come
+
+    def next(self) -> tuple[float, float]:
+        """The stream's next job, at its time."""
+        self._pending, size = self._jobs.next()
+        return self._arrival(), size
+
+    def surge(self, factor: float, now: float) -> float:
+        """Set the factor, which is 1 at first; returns when the job to come now arrives."""
+        self._then += (now - self._since) * self._factor
+        self._since = now
+        self._factor = factor
+        return self._arrival()
+
+    def _arrival(self) -> float:
+        return self._since + (self._pending - self._then) / self._factor
+
+
 def gaps(spec: ArrivalsSpec, random: Random) -> Callable[[], float]:
     """Gaps between arrivals at ``spec["rate"]`` jobs a second on average."""
     rate = spec["rate"]

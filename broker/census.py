@@ -10,38 +10,47 @@ from typing import Any
 
 from .wire import KIND_NAMES, REASONS, Tally
 
-DROPPED = (*REASONS, "sender")
-"""Why a frame was dropped: the decoder's reasons, and a sender that has no edge to this agent."""
+DROPPED = (*REASONS, "sender", "stale")
+"""Why a frame was dropped: the decoder's reasons, a sender that has no edge to this agent, and a frame that was
+taken already, or overtaken (``inlet``)."""
 
 UNSENT = ("unroutable", "full")
 """Why a message was not sent: the transport knows no such peer now, or the peer's queue is full."""
 
 
 class Census:
-    """One agent's counts. ``sent`` and ``received`` are by peer."""
+    """One agent's counts. ``sent`` and ``received`` are by peer; of what was received, ``lost`` fell to the
+    emulated network, and ``stale`` are copies and what was overtaken.
+    """
 
-    __slots__ = ("dropped", "received", "sent", "unsent")
+    __slots__ = ("dropped", "lost", "received", "sent", "stale", "unsent")
 
     def __init__(self) -> None:
         self.sent: dict[str, Tally] = {}
         self.received: dict[str, Tally] = {}
+        self.lost: dict[str, Tally] = {}
+        self.stale: dict[str, Tally] = {}
         self.dropped = dict.fromkeys(DROPPED, 0)  # frames
         self.unsent = dict.fromkeys(UNSENT, 0)  # messages
 
     def meet(self, peer: str) -> None:
         """Open the account of a peer; one that is open stays as it is."""
-        self.sent.setdefault(peer, Tally())
-        self.received.setdefault(peer, Tally())
+        for tallies in (self.sent, self.received, self.lost, self.stale):
+            tallies.setdefault(peer, Tally())
 
     def to_plain(self) -> dict[str, Any]:
         """Maps, lists and numbers, for the agent's statement.
 
-        ``sent`` and ``received``: peer → kind → [messages, bytes]; ``frames`` and ``frame_bytes``: the same
-        two ways → peer → number, where a frame's bytes are those of its messages and its own head.
+        ``sent``, ``received``, ``lost``, ``stale``: peer → kind → [messages, bytes]; ``frames`` and ``frame_bytes``:
+        the first two ways → peer → number, where a frame's bytes are those of its messages and its own head.
         """
         both = {"sent": self.sent, "received": self.received}
+        dropped = {"lost": self.lost, "stale": self.stale}
         return {
-            **{way: {peer: _kinds(tally) for peer, tally in of.items()} for way, of in both.items()},
+            **{
+                way: {peer: _kinds(tally) for peer, tally in of.items()}
+                for way, of in (both | dropped).items()
+            },
             "frames": {way: {peer: tally.frames for peer, tally in of.items()} for way, of in both.items()},
             "frame_bytes": {
                 way: {peer: tally.frame_bytes for peer, tally in of.items()} for way, of in both.items()

@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 
 from .census import Census
-from .wire import MAX_FRAME_BYTES, MAX_MESSAGES, Message, Tally, WireError, decode, encode
+from .wire import MAX_FRAME_BYTES, MAX_MESSAGES, Frame, Message, Tally, WireError, decode, encode
 
 FRAMES_A_TURN = 512
 """Read at most so many frames at once, so that departures and arrivals are not kept waiting."""
@@ -37,13 +37,14 @@ _READABLE = int(zmq.POLLIN)
 
 
 class Endpoint:
-    """Sends and receives the frames of one agent, and counts them.
+    """Sends and receives the frames of one agent in one of its lives, and counts them.
 
     Raises zmq.ZMQError (an OSError's cousin) where an address cannot be bound or connected to, and KeyError
     for a peer that was not allowed.
     """
 
-    def __init__(self, own_id: str) -> None:
+    def __init__(self, own_id: str, life: int = 1) -> None:
+        self._life = life
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         for option, value in (
@@ -61,6 +62,8 @@ class Endpoint:
         self._take: Callable[[int], Any] = self._socket.recv
         self._ids: dict[str, bytes] = {}
         self._names: dict[bytes, str] = {}
+        self._numbers: dict[str, int] = {}  # of the last frame to each peer
+        self.refusal = ""  # why ``send`` could not send, last: one of ``census.UNSENT``
         self._quiet = False  # the socket was found empty, and has not been touched since
         self.census = Census()
         self.fd = int(self._socket.FD)
@@ -71,7 +74,12 @@ class Endpoint:
         for peer in peers:
             self._ids[peer] = peer.encode()
             self._names[peer.encode()] = peer
+            self._numbers.setdefault(peer, 0)
             self.census.meet(peer)
+
+    def knows(self, peer: str) -> bool:
+        """Whether a peer is allowed."""
+        return peer in self._ids
 
     def bind(self, address: str) -> None:
         """Listen."""
@@ -82,8 +90,8 @@ class Endpoint:
         self._socket.setsockopt(zmq.CONNECT_ROUTING_ID, self._ids[peer])
         self._socket.connect(address)
 
-    def receive(self) -> list[tuple[str, list[Message]]]:
-        """What has arrived: (peer, messages) for each good frame, ``FRAMES_A_TURN`` frames read at most."""
+    def receive(self) -> list[tuple[str, Frame]]:
+        """What has arrived: each good frame with the peer it is from, ``FRAMES_A_TURN`` read at most."""
         arrived = []
         take, more, names = self._take, self._socket.get, self._names
         census = self.census
@@ -121,7 +129,8 @@ class Endpoint:
         self._quiet = False
         for start in range(0, len(messages), MAX_MESSAGES):
             batch = messages[start : start + MAX_MESSAGES]
-            frame = encode(batch, tally)
+            number = self._numbers[peer] + 1
+            frame = encode(batch, tally, self._life, number)
             try:
                 self._put(self._ids[peer], _NOW_MORE)
                 self._put(frame, _NOW)
@@ -130,11 +139,13 @@ class Endpoint:
                 if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                     raise
                 unmade = Tally()
-                encode(batch, unmade)
+                encode(batch, unmade, self._life, number)
                 tally.take_back(unmade)
                 left = messages[start:]
-                self.census.unsent["full" if error.errno == zmq.EAGAIN else "unroutable"] += len(left)
+                self.refusal = "full" if error.errno == zmq.EAGAIN else "unroutable"
+                self.census.unsent[self.refusal] += len(left)
                 return left
+            self._numbers[peer] = number
         return []
 
     def pending(self) -> bool:

@@ -1,41 +1,98 @@
-"""What happens to messages on their way: a constant one-way delay by edge.
+"""What the network does to frames on their way: delay, jitter, loss, duplication, reordering, a cut.
 
-Applied where a frame is received, on the receiver's clock: it is read from the socket at once and handed
-on ``delay`` later, in order. The transport's own latency (about 0.1 ms on one machine) comes on top.
+Applied where a frame is received, on the receiver's clock, to whole frames: it is read from the socket at once
+and handed on later, or twice, or never. The transport's own latency (about 0.1 ms on one machine) comes on top.
+The same file serves live agents and the deterministic world.
+
+Frames of one peer stay in order, as on any connection: jitter delays those behind too. Only ``reorder``
+lets a frame be overtaken, and no transport of ours does that: it is for the deterministic world.
 """
 
-from collections import deque
 from collections.abc import Mapping
+from heapq import heappop, heappush
+from random import Random
+from typing import NamedTuple
 
-from .wire import Message
+from .wire import Frame
 
 NEVER = float("inf")
+ECHO_S = 0.01
+"""The second copy of a frame, or one that is overtaken, is so much later at most (emulated seconds)."""
 
 
-class DelayLine:
-    """Messages under way, by peer. Times and delays are in emulated seconds."""
+class Impairment(NamedTuple):
+    """What befalls frames from one peer. Times in emulated seconds, shares of frames in [0, 1]."""
 
-    __slots__ = ("_delays", "_lines")
+    delay: float = 0.0
+    jitter: float = 0.0  # uniform, on top of the delay
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    cut: float = 0.0  # not 0: nothing passes
 
-    def __init__(self, delays: Mapping[str, float]) -> None:
-        self._delays = dict(delays)
-        self._lines: dict[str, deque[tuple[float, list[Message]]]] = {}
 
-    def push(self, peer: str, messages: list[Message], now: float) -> None:
-        """A frame has come in."""
-        release = now + self._delays.get(peer, 0.0)
-        self._lines.setdefault(peer, deque()).append((release, messages))
+class Network:
+    """Frames under way to one agent. ``delays``: by peer, the edge's own, always there."""
 
-    def due(self, now: float) -> list[tuple[str, list[Message]]]:
+    __slots__ = ("_delays", "_imposed", "_last", "_order", "_random", "_under_way")
+
+    def __init__(self, delays: Mapping[str, float], random: Random) -> None:
+        self._delays = {peer: delay for peer, delay in delays.items() if delay}
+        self._imposed: dict[str, Impairment] = {}
+        self._last: dict[str, float] = {}  # when the last frame of a peer comes out
+        self._random = random.random
+        self._order = 0
+        self._under_way: list[tuple[float, int, str, Frame]] = []
+
+    @property
+    def perfect(self) -> bool:
+        """Whether every frame passes at once, so that nobody need ask."""
+        return not (self._delays or self._imposed or self._under_way)
+
+    def impair(self, peer: str, changes: Mapping[str, float]) -> None:
+        """Set some fields of a peer's ``Impairment``. Raises ValueError for a field that there is not."""
+        imposed = self._imposed.get(peer, Impairment())._replace(**changes)
+        if imposed == Impairment():
+            self._imposed.pop(peer, None)
+        else:
+            self._imposed[peer] = imposed
+
+    def push(self, peer: str, frame: Frame, now: float) -> bool:
+        """A frame has come in. False if it is lost."""
+        base, imposed = self._delays.get(peer, 0.0), self._imposed.get(peer)
+        if imposed is None:
+            self._send_on(peer, frame, now + base)
+            return True
+        random = self._random
+        if imposed.cut or (imposed.loss and random() < imposed.loss):
+            return False
+        release = now + base + imposed.delay + imposed.jitter * random()
+        if imposed.reorder and random() < imposed.reorder:
+            self._put(peer, frame, release + ECHO_S * random())  # and who comes later may come out before
+        else:
+            release = self._send_on(peer, frame, release)
+        if imposed.duplicate and random() < imposed.duplicate:
+            self._put(peer, frame, release + ECHO_S * random())
+        return True
+
+    def due(self, now: float) -> list[tuple[str, Frame]]:
         """Frames whose time has come, the earliest first."""
-        out = []
-        for peer, line in self._lines.items():
-            while line and line[0][0] <= now:
-                release, messages = line.popleft()
-                out.append((release, peer, messages))
-        out.sort(key=lambda item: item[0])
-        return [(peer, messages) for _, peer, messages in out]
+        under_way, out = self._under_way, []
+        while under_way and under_way[0][0] <= now:
+            _, _, peer, frame = heappop(under_way)
+            out.append((peer, frame))
+        return out
 
     def deadline(self) -> float:
-        """When the next frame is due; ``inf`` if none is under way."""
-        return min((line[0][0] for line in self._lines.values() if line), default=NEVER)
+        """When the next frame is due; ``NEVER`` if none is under way."""
+        return self._under_way[0][0] if self._under_way else NEVER
+
+    def _send_on(self, peer: str, frame: Frame, release: float) -> float:
+        release = max(release, self._last.get(peer, 0.0))
+        self._last[peer] = release
+        self._put(peer, frame, release)
+        return release
+
+    def _put(self, peer: str, frame: Frame, release: float) -> None:
+        self._order += 1
+        heappush(self._under_way, (release, self._order, peer, frame))

@@ -18,6 +18,9 @@ from gmsr.topology.graph import Edge, Server, Topology
 
 COOLDOWN = 0.1
 """Longest time, as a share of the duration, that load goes on for the last measured jobs to finish."""
+HEARTBEAT_REAL_S = 0.1
+HEARTBEATS_A_SECOND = 1000
+"""All edges together are kept to so many, where nothing else is said on them."""
 STATUS_REAL_S = 1.0
 STATUS_A_SECOND = 100
 """Telemetry of all agents together is kept to so many datagrams a second."""
@@ -34,6 +37,8 @@ class Options(NamedTuple):
     scale: float = 1.0
     pace: float = 1.0
     survive: bool = False
+    again: bool = False  # at-least-once: dispatchers send again what may be lost
+    drop: bool = False  # servers throw out the jobs of a dispatcher that is gone
 
     @property
     def cooldown(self) -> float:
@@ -132,7 +137,13 @@ def specs(
             "id": own_id,
             "run": token,
             "pace": chosen.pace,
+            "life": 1,
+            "born": 0.0,
+            "start_ns": 0,
             "duration": chosen.duration,
+            "cooldown": chosen.cooldown,
+            "heartbeat": chosen.pace * max(HEARTBEAT_REAL_S, len(topology.edges) / HEARTBEATS_A_SECOND),
+            "seed": chosen.seed,
             "rows": str(run_dir / "agents" / f"{own_id}.rows"),
             "errors": str(run_dir / "agents" / f"{own_id}.err"),
             "statement": str(run_dir / "agents" / f"{own_id}.json"),
@@ -206,6 +217,7 @@ def _server(
         "scale": chosen.scale,
         "smoothing": server.width,
         "feed": FEEDS[chosen.feed],
+        "drop": chosen.drop,
     }
 
 
@@ -226,10 +238,9 @@ def _dispatcher(
         "weights": [edge.weight for edge in edges],
         "arrivals": arrivals,
         "sizes": sizes,
-        "seed": chosen.seed,
         "policy": policy.target,
         "options": policy.options,
-        "cooldown": chosen.cooldown,
+        "again": chosen.again,
     }
 
 

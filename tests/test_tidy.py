@@ -27,7 +27,8 @@ PURE = [
     *(ROOT / "agents" / "policies").glob("*.py"),
     *(ROOT / "agents" / "feeds").glob("*.py"),
     *(ROOT / "broker" / f"{name}.py" for name in ("wire", "census", "impair")),
-    *(ROOT / "topology" / f"{name}.py" for name in ("curves", "table", "graph", "check", "generate")),
+    *(ROOT / "topology" / f"{name}.py" for name in ("curves", "table", "graph", "faults", "check", "generate")),
+    ROOT / "launch" / "faults" / "draw.py",
 ]  # fmt: skip
 """Files without clock, socket, process or file."""
 IMPURE = {"time", "socket", "select", "os", "zmq", "subprocess", "threading", "pathlib", "io", "tempfile"}

@@ -291,3 +291,14 @@ def mean_slope(curve: Curve, workload: float, width: float) -> float:
 def last_kink(curve: Curve) -> float:
     """The largest N at which the slope jumps; 0 for a smooth curve."""
     return curve.kinks[-1] if curve.kinks else 0.0
+
+
+def scaled(curve: Curve, factor: float) -> Curve:
+    """The curve of a server that is ``factor`` > 0 times as fast at every workload."""
+    plain = curve.describe()
+    if plain["kind"] == "table":
+        plain["points"] = [[workload, factor * rate] for workload, rate in plain["points"]]
+    else:
+        size = "m" if plain["kind"] == "multicore" else "a"
+        plain[size] *= factor
+    return make(plain)

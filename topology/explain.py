@@ -1,12 +1,14 @@
 """Parsed content into the format's types, or one plain sentence on what is wrong where, and how to mend it."""
 
 import re
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
-from . import curves
-from .format import TopologyFile
+from . import curves, faults
+from .format import FaultsFile, TopologyFile
+
+File = TypeVar("File", TopologyFile, FaultsFile)
 
 MAX_DEPTH = 32
 ARRIVALS = "poisson, deterministic, on-off, or {trace: FILE}"
@@ -26,11 +28,11 @@ class Refused(Exception):
     """A field that is wrong, without the file's name."""
 
 
-def convert(content: dict[Any, Any]) -> TopologyFile:
-    """A topology file's content, checked. Raises Refused, with the field and the mend."""
+def convert(content: dict[Any, Any], kind: type[File]) -> File:
+    """A file's content, checked. Raises Refused, with the field and the mend."""
     _refuse_not_finite(content, content, "", 0)
     try:
-        return msgspec.convert(content, TopologyFile)
+        return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
         raise Refused(
             " ".join(_explain(content, str(error)).split())
@@ -86,6 +88,13 @@ def _mend(place: str, what: str, value: object) -> str:
         return (
             "write [dispatcher, server] or {from: dispatcher, to: server}; ids that are numbers go in quotes"
         )
+    if re.fullmatch(r"faults(\[\d+\])?", place):
+        entry = "{kind: …, at: seconds, …}"
+        return f"write {entry}" if place != "faults" else f"write a list of {entry}"
+    if place.endswith(".edge"):
+        return "write [dispatcher, server]"
+    if place.endswith(".group"):
+        return "write a list of ids"
     if re.search(r"points\[\d+\]$", place):
         return "write [N, rate]"
     if place.endswith(".curve"):
@@ -105,6 +114,8 @@ def _known(place: str) -> str:
     """The kinds that may stand at a place."""
     if place.endswith(".curve.kind"):
         return ", ".join([*curves.KINDS, "llm"])
+    if re.fullmatch(r"faults\[\d+\]\.kind", place):
+        return ", ".join(faults.KINDS)
     if place in ("workload.arrivals", "workload.arrivals.kind"):
         return ARRIVALS
     if place in ("workload.sizes", "workload.sizes.kind"):

@@ -5,21 +5,27 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from msgspec import UnsetType
 
-from . import curves, measured, table
+from . import curves, faults, measured, table
 from .check import problems
 from .errors import UserError
-from .explain import Refused, convert
+from .explain import File, Refused, convert
+from .faults import Fault
 from .format import (
     ArrivalsEntry,
+    CurveSpec,
+    FaultEntry,
+    FaultsFile,
     LlmSpec,
     ServerEntry,
     SizesEntry,
+    Slow,
     TableSpec,
     TopologyFile,
     TraceSizes,
@@ -44,15 +50,7 @@ def load(path: str | Path) -> Loaded:
 
 def resolve(content: object, path: Path) -> Loaded:
     """A file's parsed content as a topology; ``path`` names it in messages, and other files start from it."""
-    if not isinstance(content, dict):
-        found = "nothing" if content is None else f"a {type(content).__name__}"
-        raise UserError(
-            f"{path}: holds {found}, not a mapping; start with 'dispatchers:', 'servers:', 'edges:'"
-        )
-    try:
-        entry = convert(content)
-    except Refused as error:
-        raise UserError(f"{path}: {error}") from error
+    entry = _convert(content, TopologyFile, path, "'dispatchers:', 'servers:', 'edges:'")
     warnings: list[str] = []
     servers = tuple(_server(server, path, warnings) for server in entry.servers)
     dispatchers = tuple(Dispatcher(each.id, each.rate) for each in entry.dispatchers)
@@ -68,24 +66,74 @@ def resolve(content: object, path: Path) -> Loaded:
     )
     for problem in problems(topology):
         raise UserError(f"{path}: {problem}")
-    return Loaded(topology, warnings)
+    schedule = _faults(entry.faults, topology, topology.run.duration, path, warnings)
+    return Loaded(topology._replace(faults=schedule), warnings)
+
+
+def load_faults(path: str | Path, topology: Topology, warnings: list[str] | None = None) -> tuple[Fault, ...]:
+    """Read a schedule of faults from a file of its own. Raises UserError with one line on whatever is wrong with it.
+
+    The caller, who knows how long the run is and what the topology's own faults are, has both checked
+    (``faults.problems``). ``warnings`` is added to, as in ``Loaded``.
+    """
+    path = Path(path)
+    entry = _convert(read_plain(path), FaultsFile, path, "'faults:'")
+    return _faults(entry.faults, topology, None, path, [] if warnings is None else warnings)
+
+
+def _convert(content: object, kind: type[File], path: Path, start: str) -> File:
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        raise UserError(f"{path}: holds {found}, not a mapping; start with {start}")
+    try:
+        return convert(content, kind)
+    except Refused as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _faults(
+    entries: Sequence[FaultEntry], topology: Topology, duration: float | None, path: Path, warnings: list[str]
+) -> tuple[Fault, ...]:
+    made = []
+    for index, entry in enumerate(entries):
+        where = f"{path}: faults[{index}]"
+        plain: dict[str, Any] = msgspec.to_builtins(entry)
+        if plain["kind"] in faults.ON_EDGES:
+            _exactly_one(plain, ("edge", "agent", "group"), where)
+        if isinstance(entry, Slow):
+            _exactly_one(plain, ("factor", "curve"), where)
+            if not isinstance(entry.curve, UnsetType):
+                plain["curve"] = _curve(entry.curve, f"{where}.curve", path, warnings).describe()
+        made.append(faults.make(plain, topology.edges))
+    for problem in faults.problems(made, topology, duration):
+        raise UserError(f"{path}: {problem}")
+    return tuple(made)
+
+
+def _exactly_one(plain: dict[str, Any], names: tuple[str, ...], where: str) -> None:
+    given = [name for name in names if name in plain]
+    if not given:
+        raise UserError(f"{where}: none of {', '.join(names)} is given; add one")
+    if len(given) > 1:
+        raise UserError(f"{where}: {' and '.join(given)} are given; keep one")
 
 
 def _server(entry: ServerEntry, path: Path, warnings: list[str]) -> Server:
-    where = f"{path}: servers: {entry.id}: curve"
-    spec = entry.curve
-    if isinstance(spec, (TableSpec, LlmSpec)):
-        try:
-            points, repairs = table.repair(table.check(_points(spec, path)))
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error
-        if repairs:
-            lifted = "; ".join(str(each) for each in repairs)
-            warnings.append(f"{where} is not concave as measured; its concave majorant is used: {lifted}")
-        curve: curves.Curve = curves.Table(points)
-    else:
-        curve = curves.make(msgspec.to_builtins(spec))
+    curve = _curve(entry.curve, f"{path}: servers: {entry.id}: curve", path, warnings)
     return Server(entry.id, curve, _smoothing(entry, curve, path))
+
+
+def _curve(spec: CurveSpec, where: str, path: Path, warnings: list[str]) -> curves.Curve:
+    if not isinstance(spec, (TableSpec, LlmSpec)):
+        return curves.make(msgspec.to_builtins(spec))
+    try:
+        points, repairs = table.repair(table.check(_points(spec, path)))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    if repairs:
+        lifted = "; ".join(str(each) for each in repairs)
+        warnings.append(f"{where} is not concave as measured; its concave majorant is used: {lifted}")
+    return curves.Table(points)
 
 
 def _smoothing(entry: ServerEntry, curve: curves.Curve, path: Path) -> float | None:

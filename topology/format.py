@@ -14,6 +14,7 @@ Id = Annotated[
 ]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(gt=0, le=1)]
 Point = tuple[NotNegative, NotNegative]
 
 
@@ -173,6 +174,116 @@ class RunEntry(Strict):
     seed: int = 1
 
 
+class FaultSpec(Strict, kw_only=True):
+    """What all faults share; at in emulated seconds from the run's start."""
+
+    at: NotNegative
+
+
+class AgentFault(FaultSpec, kw_only=True):
+    """A fault of one agent."""
+
+    agent: str
+
+
+class LastingFault(FaultSpec, kw_only=True, rename={"span": "for"}):
+    """A fault that lasts for a time, or to the end."""
+
+    span: Positive | UnsetType = UNSET
+
+
+class EdgeFault(LastingFault, kw_only=True):
+    """A fault of one edge, of all edges of an agent, or of all between a group and the others."""
+
+    edge: tuple[str, str] | UnsetType = UNSET
+    agent: str | UnsetType = UNSET
+    group: Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET
+
+
+class ShareFault(EdgeFault, kw_only=True):
+    """A fault of some frames: each with this probability."""
+
+    share: Share
+
+
+class Crash(AgentFault, kw_only=True, tag_field="kind", tag="crash"):
+    """Killed; started again after that many seconds, or never."""
+
+    restart: Positive | UnsetType = UNSET
+
+
+class Freeze(LastingFault, kw_only=True, tag_field="kind", tag="freeze"):
+    """Stopped, then continued as if nothing had happened."""
+
+    agent: str
+
+
+class Drain(AgentFault, tag_field="kind", tag="drain"):
+    """Leaves in order: finishes what it holds, and gets nothing new."""
+
+
+class Join(AgentFault, tag_field="kind", tag="join"):
+    """Comes only now; not there before."""
+
+
+class Slow(LastingFault, kw_only=True, tag_field="kind", tag="slow"):
+    """The service rate is multiplied, or follows another curve."""
+
+    server: str
+    factor: Positive | UnsetType = UNSET
+    curve: CurveSpec | UnsetType = UNSET
+
+
+class Surge(LastingFault, kw_only=True, tag_field="kind", tag="surge"):
+    """The arrival rate is multiplied."""
+
+    dispatcher: str
+    factor: Positive
+
+
+class Cut(EdgeFault, tag_field="kind", tag="cut"):
+    """Nothing passes."""
+
+
+class Delay(EdgeFault, kw_only=True, tag_field="kind", tag="delay"):
+    """Frames take longer by seconds, one way, and by a uniform extra in [0, jitter]."""
+
+    seconds: NotNegative
+    jitter: NotNegative = 0.0
+
+
+class Loss(ShareFault, tag_field="kind", tag="loss"):
+    """A share of frames is lost."""
+
+
+class Duplicate(ShareFault, tag_field="kind", tag="duplicate"):
+    """A share of frames comes twice."""
+
+
+class Reorder(ShareFault, tag_field="kind", tag="reorder"):
+    """A share of frames may be overtaken; in simulated runs only."""
+
+
+class KillLauncher(FaultSpec, tag_field="kind", tag="kill-launcher"):
+    """The launcher is killed; in live runs only."""
+
+
+class KillTelemetry(FaultSpec, tag_field="kind", tag="kill-telemetry"):
+    """Telemetry is killed; in live runs only."""
+
+
+FaultEntry = (
+    Crash | Freeze | Drain | Join | Slow | Surge | Cut | Delay | Loss | Duplicate | Reorder
+    | KillLauncher | KillTelemetry
+)  # fmt: skip
+
+
+class FaultsFile(Strict):
+    """A schedule of faults in a file of its own."""
+
+    faults: list[FaultEntry]
+
+
 class TopologyFile(Strict):
     """A gmsr topology."""
 
@@ -183,6 +294,7 @@ class TopologyFile(Strict):
     scale: Positive = 1.0
     workload: WorkloadEntry = msgspec.field(default_factory=WorkloadEntry)
     run: RunEntry = msgspec.field(default_factory=RunEntry)
+    faults: list[FaultEntry] = msgspec.field(default_factory=list)
 
 
 def schema() -> dict[str, Any]:

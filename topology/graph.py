@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .curves import Curve, last_kink
+from .faults import Fault
 
 
 class Dispatcher(NamedTuple):
@@ -76,6 +77,7 @@ class Topology(NamedTuple):
     arrivals: Arrivals = Arrivals()
     sizes: Sizes = Sizes()
     run: RunDefaults = RunDefaults()
+    faults: tuple[Fault, ...] = ()
 
     def servers_of(self, dispatcher: str) -> tuple[Edge, ...]:
         """A dispatcher's edges, in the file's order."""
@@ -104,7 +106,7 @@ class Topology(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """The form of a topology file, complete in itself."""
-        return {
+        plain = {
             "name": self.name,
             "dispatchers": [dispatcher._asdict() for dispatcher in self.dispatchers],
             "servers": [_server(server) for server in self.servers],
@@ -113,6 +115,9 @@ class Topology(NamedTuple):
             "workload": {"arrivals": _arrivals(self.arrivals), "sizes": _sizes(self.sizes)},
             "run": self.run._asdict(),
         }
+        if self.faults:
+            plain["faults"] = [fault.to_dict() for fault in self.faults]
+        return plain
 
 
 def default_smoothing(curve: Curve) -> float:

@@ -14,7 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gmsr.agents.journal import CAUSES, JOB_DTYPE, LOST, VISIT_DTYPE
+from gmsr.agents.journal import (
+    CAUSES,
+    HELD,
+    IN_FLIGHT,
+    JOB_DTYPE,
+    LOST,
+    RESENT,
+    RETURNED,
+    SEGMENT_ROWS,
+    VISIT_DTYPE,
+)
+from gmsr.broker.wire import MAX_LIFE
 from gmsr.topology.errors import UserError
 
 from .folder import NAME_A_RUN, Agent, Folder, read_json
@@ -23,8 +34,10 @@ Column = NDArray[Any]
 Table = dict[str, Column]
 """Columns of equal length. ``dispatcher`` and ``server`` are indices into the ids of that role."""
 
-JOB_STATES = ["completed", "in_flight", *(f"lost: {cause}" for cause in CAUSES)]
-VISIT_STATES = ["departed", "held", "unheard"]
+JOB_STATES = ["completed", "in_flight", "resent", "returned", *(f"lost: {cause}" for cause in CAUSES)]
+VISIT_STATES = ["departed", "held", "unheard", "dropped", "died"]
+DIED = VISIT_STATES.index("died")
+"""Of a visit that ended with its server: no agent writes that, we do."""
 NOTE = b"gmsr"
 """Key of a Parquet file's note: whether it is final, and which journals were torn."""
 
@@ -34,10 +47,24 @@ class Collected(NamedTuple):
 
     dispatchers: list[str]
     servers: list[str]
-    jobs: Table
+    jobs: Table  # each job once
     visits: Table
-    statements: dict[str, dict[str, Any]]
+    statements: dict[str, dict[str, Any]]  # by agent; of later lives as ID@2
     torn: list[str]  # agents whose last row was cut off
+    given_up: Table  # attempts after which a job was sent again
+
+
+class Journal(NamedTuple):
+    """One life's rows."""
+
+    agent: Agent
+    life: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The life's name, as in its files."""
+        return life_name(self.agent.id, self.life)
 
 
 class _Kind(NamedTuple):
@@ -65,13 +92,18 @@ def collect(folder: Folder) -> Collected:
     )
     # Statements before rows: an agent writes its statement last, so that its rows are all there then.
     statements = _statements(folder)
-    ended = folder.launch is not None or len(statements) == len(folder.agents)
-    raw = any(_rows(folder, agent).exists() for agent in folder.agents)
+    raw = {role: journals(folder, role) for role in ids}
+    lived = {journal.name for each in raw.values() for journal in each}
+    gone = {life_name(*death) for death in folder.deaths}
+    ended = folder.launch is not None or lived <= statements.keys() | gone
     kept = all(kind.file.exists() for kind in (jobs, visits))
-    if kept and (not raw or all(_note(kind.file)["final"] for kind in (jobs, visits))):
+    if kept and (not lived or all(_note(kind.file)["final"] for kind in (jobs, visits))):
         (ours, torn), (theirs, also_torn) = _load(jobs), _load(visits)
-    elif raw:
-        (ours, torn), (theirs, also_torn) = _gather(folder, jobs), _gather(folder, visits)
+    elif lived:
+        (ours, torn), (theirs, also_torn) = _gather(raw["dispatcher"], jobs), _gather(raw["server"], visits)
+        if ended:
+            dead = [each for lives in raw.values() for each in lives if each.name not in statements]
+            _bury(folder, dead, ours, theirs)
         ours["latency"] = ours["done"] - ours["arrival"]
         _save(jobs, ours, {"final": ended, "torn": torn})
         _save(visits, theirs, {"final": ended, "torn": also_torn})
@@ -79,54 +111,76 @@ def collect(folder: Folder) -> Collected:
         raise UserError(f"{path}: holds no journals: its agents were never started; {NAME_A_RUN}")
     if ended:
         _clear(folder)
-    return Collected(dispatchers, servers, ours, theirs, statements, torn + also_torn)
+    again = (ours["state"] == RESENT) | (ours["state"] == RETURNED)
+    fates, given_up = ({name: column[mask] for name, column in ours.items()} for mask in (~again, again))
+    return Collected(dispatchers, servers, fates, theirs, statements, torn + also_torn, given_up)
 
 
-def _rows(folder: Folder, agent: Agent) -> Path:
-    return folder.path / "agents" / f"{agent.id}.rows"
+def life_name(agent: str, life: int) -> str:
+    """What a life's files are called: ids hold no @."""
+    return agent if life == 1 else f"{agent}@{life}"
+
+
+def journals(folder: Folder, role: str) -> list[Journal]:
+    """The raw journals of one role that there are."""
+    found = []
+    for agent in folder.of(role):
+        for life in range(1, MAX_LIFE + 1):
+            path = folder.path / "agents" / f"{life_name(agent.id, life)}.rows"
+            if not path.exists():
+                break
+            found.append(Journal(agent, life, path))
+    return found
 
 
 def _clear(folder: Folder) -> None:
     """Remove what the Parquet files hold, and what holds nothing."""
-    for agent in folder.agents:
-        _rows(folder, agent).unlink(missing_ok=True)
-        errors = _rows(folder, agent).with_suffix(".err")
-        if errors.exists() and not errors.stat().st_size:
+    for role in ("dispatcher", "server"):
+        for journal in journals(folder, role):
+            journal.path.unlink()
+    for errors in (folder.path / "agents").glob("*.err"):
+        if not errors.stat().st_size:
             errors.unlink()
 
 
 def _statements(folder: Folder) -> dict[str, dict[str, Any]]:
     found = {}
     for agent in folder.agents:
-        file = folder.path / "agents" / f"{agent.id}.json"
-        if file.exists():
-            found[agent.id] = read_json(file)
+        for life in range(1, MAX_LIFE + 1):
+            name = life_name(agent.id, life)
+            file = folder.path / "agents" / f"{name}.json"
+            if file.exists():
+                found[name] = read_json(file)
     return found
 
 
-def _gather(folder: Folder, kind: _Kind) -> tuple[Table, list[str]]:
+def _gather(lives: list[Journal], kind: _Kind) -> tuple[Table, list[str]]:
     """One role's journals, one after the other; peers' indices become those of the whole run.
 
     Also the agents whose last row is cut off. Beside the columns themselves one journal at a time is held.
     """
-    agents = folder.of(kind.role)
-    files = [_rows(folder, agent) for agent in agents]
     width = np.dtype(kind.dtype).itemsize
-    sizes = [file.stat().st_size if file.exists() else 0 for file in files]  # a live one grows meanwhile
-    torn = [agent.id for agent, size in zip(agents, sizes, strict=True) if size % width]
-    counts = [size // width for size in sizes]
+    sizes = [journal.path.stat().st_size for journal in lives]  # a live one grows meanwhile
+    torn = [journal.name for journal, size in zip(lives, sizes, strict=True) if size % width]
+    counts = [
+        _written(journal.path, kind.dtype, size // width) for journal, size in zip(lives, sizes, strict=True)
+    ]
     place = {name: index for index, name in enumerate(kind.names[kind.other])}
-    table: Table = {kind.role: np.repeat(np.arange(len(agents), dtype=np.uint16), counts)}
+    own = {name: index for index, name in enumerate(kind.names[kind.role])}
+    owners = np.array([own[journal.agent.id] for journal in lives], dtype=np.uint16)
+    table: Table = {kind.role: np.repeat(owners, counts)}
+    table["life"] = np.repeat(np.array([journal.life for journal in lives], dtype=np.uint8), counts)
     table |= {name: np.empty(sum(counts), dtype=code) for name, code in kind.dtype}
     begin = 0
-    for agent, file, count in zip(agents, files, counts, strict=True):
+    for journal, count in zip(lives, counts, strict=True):
         if not count:
             continue
-        rows = np.fromfile(file, dtype=kind.dtype, count=count)
+        rows = np.fromfile(journal.path, dtype=kind.dtype, count=count)
+        agent = journal.agent
         known = (rows[kind.other] < len(agent.peers)) & (rows["state"] < len(kind.names["state"]))
         if not known.all():
             raise UserError(
-                f"{file}: row {int(np.argmin(known))} is damaged; copy the run again from its origin"
+                f"{journal.path}: row {int(np.argmin(known))} is damaged; copy the run again from its origin"
             )
         peers = np.array([place[peer] for peer in agent.peers], dtype=np.uint16)
         rows[kind.other] = peers[rows[kind.other]]
@@ -134,6 +188,32 @@ def _gather(folder: Folder, kind: _Kind) -> tuple[Table, list[str]]:
             table[name][begin : begin + count] = rows[name]
         begin += count
     return table, torn
+
+
+def _written(path: Path, dtype: list[tuple[str, str]], rows: int) -> int:
+    """How many rows of a file are in use: an agent that lives, or was killed, leaves room at the end."""
+    width, tail = np.dtype(dtype).itemsize, min(rows, SEGMENT_ROWS)
+    last = np.fromfile(path, dtype=dtype, count=tail, offset=(rows - tail) * width)
+    used = np.flatnonzero(last["size"] > 0.0)
+    return rows - tail + (int(used[-1]) + 1 if len(used) else 0)
+
+
+def _bury(folder: Folder, lives: list[Journal], jobs: Table, visits: Table) -> None:
+    """Jobs in flight whose dispatcher died are lost by that; visits whose server died ended then.
+
+    ``lives``: those that left no statement.
+    """
+    deaths = folder.deaths
+    for journal in lives:
+        role, table = journal.agent.role, jobs if journal.agent.role == "dispatcher" else visits
+        index = [agent.id for agent in folder.of(role)].index(journal.agent.id)
+        own = (table[role] == index) & (table["life"] == journal.life)
+        if role == "dispatcher":
+            table["state"][own & (table["state"] == IN_FLIGHT)] = LOST + CAUSES.index("dispatcher")
+        else:
+            held = own & (table["state"] == HELD)
+            table["state"][held] = DIED
+            table["noticed"][held] = deaths.get((journal.agent.id, journal.life), np.nan)
 
 
 def _save(kind: _Kind, table: Table, note: dict[str, object]) -> None:

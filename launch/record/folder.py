@@ -2,7 +2,9 @@
 
 topology.json   the resolved topology         plan.json     options, agents, versions, command
 launch.json     how the launch went           inputs/       prepared schedules of traces
-agents/         statements, and raw journals until all agents have ended and these are collected
+agents/         statements, and raw journals until all agents have ended and these are collected; those of an
+                agent's second life as ID@2, and so on
+faults.jsonl    what was done to the testbed, and what befell it, in the order of happening
 jobs.parquet    every job, as its dispatcher booked it
 visits.parquet  every job, as its server served it
 messages.json   each agent's counts           summary.json  the results
@@ -68,6 +70,22 @@ class Agent(NamedTuple):
     peers: tuple[str, ...]
 
 
+class Happening(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A line of ``faults.jsonl``. Times in emulated seconds."""
+
+    t: float
+    event: Literal["begin", "end", "died", "started", "joined"]
+    kind: str = ""  # of the fault (begin, end)
+    agents: list[str] = []  # concerned
+    edges: list[tuple[str, str]] = []  # concerned
+    what: str = ""  # for a person
+    by: str = "schedule"  # or chaos, hand; of a death: fault, or unknown
+    number: int = 0  # of the fault: pairs an end with its beginning
+    life: int = 1  # of the agent that died or was started
+    why: str = ""  # it died
+    entry: dict[str, Any] = {}  # of an agent that joined, as in plan.json
+
+
 class Folder(NamedTuple):
     """A run directory's own words about itself."""
 
@@ -76,6 +94,19 @@ class Folder(NamedTuple):
     plan: Plan
     launch: Launch | None  # None if the launcher was killed, or still watches
     agents: tuple[Agent, ...]
+    happenings: tuple[Happening, ...] = ()
+
+    @property
+    def deaths(self) -> dict[tuple[str, int], float]:
+        """When which life of an agent ended before its time."""
+        return {(each.agents[0], each.life): each.t for each in self.happenings if each.event == "died"}
+
+    @property
+    def touched(self) -> tuple[set[str], set[tuple[str, str]]]:
+        """Agents and edges that something was done to: on these, messages may be lost."""
+        found = [each for each in self.happenings if each.kind not in ("slow", "surge")]
+        agents = {name for each in found if not each.edges for name in each.agents}
+        return agents, {edge for each in found for edge in each.edges}
 
     def of(self, role: str) -> list[Agent]:
         """The dispatchers, or the servers."""
@@ -107,7 +138,25 @@ def open_run(path: Path) -> Folder:
             raise UserError(
                 f"{path / 'plan.json'}: agents: {agent.id} has a peer of no such role; {NAME_A_RUN}"
             )
-    return Folder(path, topology, plan, launch, agents)
+    return Folder(path, topology, plan, launch, agents, happenings(path))
+
+
+def happenings(path: Path) -> tuple[Happening, ...]:
+    """What ``faults.jsonl`` of a run directory holds; a last line that is cut off is passed over."""
+    file = path / "faults.jsonl"
+    if not file.exists():
+        return ()
+    lines = file.read_bytes().splitlines(keepends=True)
+    try:
+        return tuple(msgspec.json.decode(line, type=Happening) for line in lines if line.endswith(b"\n"))
+    except msgspec.DecodeError as error:
+        raise UserError(f"{file}: {str(error).lower()}; copy the run again from its origin") from error
+
+
+def tell(path: Path, happening: Happening) -> None:
+    """Append a line to ``faults.jsonl``: whole, whoever else writes there."""
+    with (path / "faults.jsonl").open("ab", buffering=0) as file:
+        file.write(msgspec.json.encode(happening) + b"\n")
 
 
 def write_json(path: Path, content: object) -> None:

@@ -1,0 +1,1 @@
+"""Faults: schedules drawn at random, and what makes them happen in a live run."""
