@@ -6,21 +6,8 @@ It knows the names of its own servers, what they report, and its own jobs. It ta
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from gmsr.broker.wire import (
-    ASK,
-    BYE,
-    COMPLETION,
-    HELD,
-    HELLO,
-    JOB,
-    LEAVING,
-    MISSED,
-    PING,
-    PONG,
-    REFUSED,
-    REPORT,
-    WELCOME,
-)
+from gmsr.broker import wire
+from gmsr.broker.wire import BYE, COMPLETION, HELLO, JOB, REPORT, WELCOME
 
 from .inventory import Inventories
 from .ledger import MOST_IN_FLIGHT, Ledger
@@ -53,8 +40,9 @@ class Dispatcher:
     """
 
     __slots__ = (
-        "_events", "_id", "_index", "_inventories", "_leaving", "_ledger", "_lives", "_make", "_next",
-        "_phase", "_policy", "_run", "_suspicion", "_terms", "_view", "_workload", "closed_door", "outbox", "refused",
+        "_events", "_id", "_index", "_leaving", "_lives", "_make", "_next",
+        "_phase", "_policy", "_run", "_terms", "_workload", "closed_door",
+        "inventories", "ledger", "outbox", "refused", "suspicion", "view",
     )  # fmt: skip
 
     def __init__(
@@ -70,19 +58,19 @@ class Dispatcher:
     ) -> None:
         self._run = run
         self._id = own_id
-        self._view = view
+        self.view = view
         self._index = {server: number for number, server in enumerate(view.names)}
         self._make = make
         self._policy: Policy | None = (
             None  # made when it is first asked, and anew when the candidates have changed
         )
         self._workload = Surge(workload)
-        self._ledger = ledger
-        self._suspicion = suspicion
+        self.ledger = ledger
+        self.suspicion = suspicion
         self._terms = terms
         self._phase = OFFERING
         self._lives = [0] * len(view.names)  # of the servers; 0: not met yet
-        self._inventories = Inventories()
+        self.inventories = Inventories()
         self._leaving: set[int] = set()
         self._events: list[tuple[float, str, str]] = []
         if (
@@ -106,7 +94,7 @@ class Dispatcher:
     @property
     def finished(self) -> bool:
         """Whether we have said goodbye, and every server that still lives has answered."""
-        return self._phase == CLOSING and all(peer.state in (GONE, DEAD) for peer in self._suspicion.peers)
+        return self._phase == CLOSING and all(peer.state in (GONE, DEAD) for peer in self.suspicion.peers)
 
     def knock(self) -> None:
         """Greet the servers that have not answered yet."""
@@ -117,7 +105,7 @@ class Dispatcher:
     def received(self, peer: str, life: int, messages: list[Message], now: float) -> None:
         """Take completions, reports and words about themselves of one server."""
         server = self._index[peer]
-        known = self._suspicion.peers[server]
+        known = self.suspicion.peers[server]
         if known.state == GONE:
             self.refused += len(messages)
             return
@@ -130,7 +118,7 @@ class Dispatcher:
         known.asked = NEVER
         if known.state not in (ALIVE, GREETING):
             self._back(server, now)
-        view, ledger = self._view, self._ledger
+        view, ledger = self.view, self.ledger
         for message in messages:
             kind = message[0]
             if kind == COMPLETION:
@@ -143,35 +131,32 @@ class Dispatcher:
 
     def missed(self, peer: str) -> None:
         """Something that a server wrote is lost: ask it what it holds, until the answer comes through."""
-        self._suspicion.peers[self._index[peer]].doubt = True
-        self._inventories.spoil(self._index[peer])
+        self.suspicion.peers[self._index[peer]].doubt = True
+        self.inventories.spoil(self._index[peer])
 
     def unsent(self, peer: str, messages: list[Message], now: float, cause: str) -> None:
         """Jobs that found no way to their server: it is not to be chosen, and they go elsewhere or are lost."""
         server = self._index[peer]
-        if cause == "unroutable" and self._suspicion.peers[server].state == ALIVE:
+        if cause == "unroutable" and self.suspicion.peers[server].state == ALIVE:
             self._suspect(server, now)
         for message in messages:
-            if message[0] == JOB and self._ledger.holder(message[1]) == server:
+            if message[0] == JOB and self.ledger.holder(message[1]) == server:
                 self._give_up(message[1], server, cause, now, left=False)
             elif message[0] == BYE:
-                self._suspicion.set(server, GONE, now)
+                self.suspicion.set(server, GONE, now)
 
     def advance(self, now: float) -> None:
         """Dispatch every job whose scheduled arrival has come, late or not; then see how things stand."""
         if self._phase != CLOSING:
-            arrival, size = self._next
-            while arrival <= now:
-                self._dispatch(arrival, size, now)
-                arrival, size = self._next = self._workload.next()
+            self._offer(now)
             self._move_on(now)
-        if now >= self._suspicion.next_tick:  # after the jobs: an inventory counts those sent before it
+        if now >= self.suspicion.next_tick:  # after the jobs: an inventory counts those sent before it
             self._look(now)
 
     def deadline(self) -> float:
         """The next arrival, the next end of a phase, or the next look at the servers."""
-        tick = self._suspicion.next_tick
-        if self._phase in (CLOSING, DRAINING):
+        tick = self.suspicion.next_tick
+        if self._phase == CLOSING:
             return tick
         terms = self._terms
         end = terms.duration if self._phase == OFFERING else terms.duration + terms.cooldown
@@ -179,6 +164,8 @@ class Dispatcher:
 
     def order(self, order: Mapping[str, Any], now: float) -> None:
         """The operator's: ``surge`` (factor), ``drain``, ``join`` (peer, weight). Others are passed over."""
+        if self._phase != CLOSING:
+            self._offer(now)  # what is due already comes as it was to come
         match order:
             case {"tell": "surge", "factor": float(factor)} if 0.0 < factor < NEVER:
                 if self._next != LAST:
@@ -194,15 +181,15 @@ class Dispatcher:
         """Offer nothing more and say goodbye."""
         if self._phase != CLOSING:
             self._phase = CLOSING
-            for number, peer in enumerate(self._suspicion.peers):
+            for number, peer in enumerate(self.suspicion.peers):
                 if peer.state != GONE:
                     self._ask(number, (BYE,), now)
                 if peer.state == GREETING:  # it need not be waited for for ever
-                    self._suspicion.set(number, SUSPECT, now)
+                    self.suspicion.set(number, SUSPECT, now)
 
     def status(self) -> dict[str, int]:
         """Jobs so far."""
-        ledger = self._ledger
+        ledger = self.ledger
         return {
             "offered": ledger.offered,
             "completed": ledger.completed,
@@ -212,7 +199,7 @@ class Dispatcher:
 
     def statement(self) -> dict[str, object]:
         """The account in all, losses by cause, and what was believed of whom and when."""
-        ledger = self._ledger
+        ledger = self.ledger
         return {
             **self.status(),
             "lost": ledger.losses(),
@@ -225,17 +212,25 @@ class Dispatcher:
 
     def validate(self) -> None:
         """The account balances, and the view agrees with it."""
-        self._ledger.validate()
-        self._view.validate()
-        view, peers = self._view, self._suspicion.peers
-        for number in range(len(view.names)):
-            assert view.inflight_at(number) == len(self._ledger.at(number, self._ledger.sends))
-            chosen = view.place[number] >= 0
-            assert not chosen or peers[number].state in (ALIVE, GREETING)
-            assert chosen or peers[number].state != ALIVE or number in self._leaving
+        self.ledger.validate()
+        self.view.validate()
+        view = self.view
+        spread = self.ledger.spread(len(view.names))
+        for number, peer in enumerate(self.suspicion.peers):
+            assert view.inflight_at(number) == spread[number]
+            if view.place[number] >= 0:
+                assert peer.state in (ALIVE, GREETING) or self._phase == CLOSING
+            else:
+                assert peer.state != ALIVE or number in self._leaving
+
+    def _offer(self, now: float) -> None:
+        arrival, size = self._next
+        while arrival <= now:
+            self._dispatch(arrival, size, now)
+            arrival, size = self._next = self._workload.next()
 
     def _dispatch(self, arrival: float, size: float, now: float) -> None:
-        view, ledger = self._view, self._ledger
+        view, ledger = self.view, self.ledger
         if not view.numbers or ledger.in_flight >= MOST_IN_FLIGHT:
             cause = "full" if view.numbers else "nobody"
             ledger.lose(ledger.offer(0, arrival, now, size), cause)
@@ -245,37 +240,38 @@ class Dispatcher:
         job = ledger.offer(server, arrival, now, size)
         view.inflight[choice] += 1
         self._write(server, (JOB, job, size))
-        self._suspicion.peers[server].written = now
+        self.suspicion.peers[server].written = now
 
     def _choose(self) -> int:
         if self._policy is None:
-            self._policy = self._make(self._view)
+            self._policy = self._make(self.view)
         return self._policy.choose()
 
     def _write(self, server: int, message: Message) -> None:
-        name, outbox = self._view.names[server], self.outbox
+        name, outbox = self.view.names[server], self.outbox
         if name in outbox:
             outbox[name].append(message)
         else:
             outbox[name] = [message]
 
     def _ask(self, server: int, message: Message, now: float) -> None:
-        self._suspicion.ask(server, now)
+        self.suspicion.ask(server, now)
         self._write(server, message)
 
     def _move_on(self, now: float) -> None:
-        terms, ledger = self._terms, self._ledger
+        terms, ledger = self._terms, self.ledger
+        end = terms.duration + terms.cooldown
         if self._phase == DRAINING:
-            if not ledger.in_flight:
+            if not ledger.in_flight or now >= end:
                 self.stop(now)
         elif now >= terms.duration:
             self._phase = COOLING
-            if not ledger.measured_in_flight or now >= terms.duration + terms.cooldown:
+            if not ledger.measured_in_flight or now >= end:
                 self.stop(now)
 
     def _look(self, now: float) -> None:
         """Who has been silent for too long, and who is to be asked what."""
-        for server, verdict in self._suspicion.tick(now):
+        for server, verdict in self.suspicion.tick(now):
             if verdict == SUSPECT:
                 self._suspect(server, now)
             elif verdict == DEAD:
@@ -285,33 +281,33 @@ class Dispatcher:
                 self._question(server, now)
 
     def _question(self, server: int, now: float) -> None:
-        peer = self._suspicion.peers[server]
-        if self._phase == CLOSING or (server in self._leaving and not self._view.inflight_at(server)):
+        peer = self.suspicion.peers[server]
+        if self._phase == CLOSING or (server in self._leaving and not self.view.inflight_at(server)):
             self._ask(server, (BYE,), now)
         elif peer.state != ALIVE:
             self._ask(server, (HELLO, self._run, self._id), now)
         elif peer.doubt:
-            number = self._suspicion.ask(server, now)
-            self._inventories.ask(server, number, self._ledger.sends)
-            self._write(server, (ASK, number))
+            number = self.suspicion.ask(server, now)
+            self.inventories.ask(server, number, self.ledger.sends)
+            self._write(server, (wire.ASK, number))
         else:
-            self._write(server, (PING, self._suspicion.ask(server, now)))
+            self._write(server, (wire.PING, self.suspicion.ask(server, now)))
 
     def _suspect(self, server: int, now: float) -> None:
-        self._suspicion.set(server, SUSPECT, now)
-        self._view.leave(server)
+        self.suspicion.set(server, SUSPECT, now)
+        self.view.leave(server)
         self._policy = None
         self._note(now, SUSPECT, server)
 
     def _despair(self, server: int, now: float) -> None:
         """Give up what is in flight at a server, unless it is to be sent again and there is nowhere to."""
-        if self._phase == CLOSING or (self._terms.again and not self._view.numbers):
+        if self._phase == CLOSING or (self._terms.again and not self.view.numbers):
             return
-        for job in self._ledger.at(server, self._ledger.sends):
+        for job in self.ledger.at(server, self.ledger.sends):
             self._give_up(job, server, "dead", now)
 
     def _give_up(self, job: int, server: int, cause: str, now: float, left: bool = True) -> None:
-        view, ledger = self._view, self._ledger
+        view, ledger = self.view, self.ledger
         view.add(server, -1)
         if not (self._terms.again and view.numbers and cause != "full") or self._phase == CLOSING:
             ledger.lose(job, cause)
@@ -326,9 +322,9 @@ class Dispatcher:
         if self._lives[server]:
             self._note(now, "reborn", server)
         self._lives[server] = life
-        lost = self._ledger.at(server, self._ledger.sends)
-        self._suspicion.peers[server].doubt = False
-        self._inventories.spoil(server)
+        lost = self.ledger.at(server, self.ledger.sends)
+        self.suspicion.peers[server].doubt = False
+        self.inventories.spoil(server)
         self._take_back(server, now)
         for job in lost:
             self._give_up(job, server, "dead", now)
@@ -336,46 +332,46 @@ class Dispatcher:
     def _back(self, server: int, now: float) -> None:
         """Word of one that was suspect or dead: what became of our jobs there is to be asked."""
         self._note(now, "back", server)
-        self._suspicion.peers[server].doubt = True
+        self.suspicion.peers[server].doubt = True
         self._take_back(server, now)
 
     def _take_back(self, server: int, now: float) -> None:
-        self._suspicion.set(server, ALIVE, now)
+        self.suspicion.set(server, ALIVE, now)
         if server in self._leaving:
             return
-        self._view.enter(server)
+        self.view.enter(server)
         self._policy = None
-        for other, peer in enumerate(self._suspicion.peers):  # jobs that had nowhere to go
-            if peer.state == DEAD and self._view.inflight_at(other):
+        for other, peer in enumerate(self.suspicion.peers):  # jobs that had nowhere to go
+            if peer.state == DEAD and self.view.inflight_at(other):
                 self._despair(other, now)
 
     def _meet(self, peer: str, weight: float, now: float) -> None:
         if peer not in self._index:
-            self._index[peer] = self._view.meet(peer, weight)
-            self._suspicion.meet(now)
+            self._index[peer] = self.view.meet(peer, weight)
+            self.suspicion.meet(now)
             self._lives.append(0)
-        elif self._suspicion.peers[self._index[peer]].state == GONE:
+        elif self.suspicion.peers[self._index[peer]].state == GONE:
             self._leaving.discard(self._index[peer])
-            self._suspicion.set(self._index[peer], GREETING, now)
+            self.suspicion.set(self._index[peer], GREETING, now)
 
     def _rare(self, server: int, message: Message, now: float) -> None:
         """Messages about the edge itself."""
         kind = message[0]
-        known = self._suspicion.peers[server]
-        if kind == PONG:
-            self._suspicion.answered(server, message[1], now)
-        elif kind == HELD:
+        known = self.suspicion.peers[server]
+        if kind == wire.PONG:
+            self.suspicion.answered(server, message[1], now)
+        elif kind == wire.HELD:
             self._hold(server, message, now)
-        elif kind == MISSED:
+        elif kind == wire.MISSED:
             known.doubt = True
-        elif kind == REFUSED:
-            if self._ledger.holder(message[1]) == server:
-                self._view.add(server, -1)
-                self._ledger.lose(message[1], "refused")
-        elif kind == LEAVING:
+        elif kind == wire.REFUSED:
+            if self.ledger.holder(message[1]) == server:
+                self.view.add(server, -1)
+                self.ledger.lose(message[1], "refused")
+        elif kind == wire.LEAVING:
             if server not in self._leaving:
                 self._leaving.add(server)
-                self._view.leave(server)
+                self.view.leave(server)
                 self._policy = None
                 self._note(now, "leaving", server)
         elif kind == BYE and (self._phase == CLOSING or server in self._leaving):
@@ -386,16 +382,16 @@ class Dispatcher:
 
     def _hold(self, server: int, message: Message, now: float) -> None:
         """A part of an inventory. After the last: what we sent before we asked, and it does not hold, is lost."""
-        found = self._inventories.part(server, message)
+        found = self.inventories.part(server, message)
         if found is None:
             return
         before, held = found
-        self._suspicion.answered(server, message[1], now)
-        self._suspicion.peers[server].doubt = False
-        for job in self._ledger.at(server, before):
+        self.suspicion.answered(server, message[1], now)
+        self.suspicion.peers[server].doubt = False
+        for job in self.ledger.at(server, before):
             if job not in held:
                 self._give_up(job, server, "transit", now)
 
     def _note(self, now: float, what: str, server: int) -> None:
         if len(self._events) < MOST_EVENTS and self._phase != CLOSING:
-            self._events.append((now, what, self._view.names[server]))
+            self._events.append((now, what, self.view.names[server]))

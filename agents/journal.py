@@ -48,13 +48,13 @@ VISIT_DTYPE = [
     ("dispatcher", "<u2"),
     ("state", "u1"),
     ("arrived", "<f8"),
-    ("departed", "<f8"),  # the exact emulated instant; NaN if still held
-    ("noticed", "<f8"),  # when the server woke to it
+    ("departed", "<f8"),  # the exact emulated instant; NaN if it did not depart
+    ("noticed", "<f8"),  # when the server woke to it, or threw the job out; NaN if still held
     ("size", "<f8"),
 ]
 
 SEGMENT_ROWS = 4096
-"""43 pages of rows."""
+"""39 pages of rows."""
 
 
 class Rows(Protocol):

@@ -106,6 +106,13 @@ class Ledger:
             job for job, entry in self._entries.items() if entry.server == server and entry.order <= before
         ]
 
+    def spread(self, servers: int) -> list[int]:
+        """Jobs in flight at each of the first so many servers."""
+        counts = [0] * servers
+        for entry in self._entries.values():
+            counts[entry.server] += 1
+        return counts
+
     def losses(self) -> dict[str, int]:
         """Lost jobs by cause; causes that never struck are left out."""
         return {cause: count for cause, count in zip(CAUSES, self.lost, strict=True) if count}

@@ -35,7 +35,7 @@ class Loop:
         self._inlet = inlet
         self._telemetry = telemetry
         self._pace = pace
-        self._waiter = Waiter([endpoint.fd, telemetry.fd])
+        self._waiter = Waiter([*endpoint.fds, telemetry.fd])
         self._start_ns = 0
 
     def run(self) -> None:
@@ -55,7 +55,7 @@ class Loop:
             if now >= next_knock:
                 next_knock = now + KNOCK_REAL_S
                 machine.knock()
-            self._read(0.0)
+            self._read(0.0, begun=False)
             self._send(0.0)
             if machine.ready and not said:
                 said = telemetry.say_ready()
@@ -113,9 +113,9 @@ class Loop:
             case _:
                 self._machine.order(order, now)
 
-    def _read(self, now: float) -> None:
+    def _read(self, now: float, begun: bool = True) -> None:
         machine = self._machine
-        for peer, life, messages, missed in self._inlet.take(self._endpoint.receive(), now):
+        for peer, life, messages, missed in self._inlet.take(self._endpoint.receive(), now, begun):
             if missed:
                 machine.missed(peer)
             machine.received(peer, life, messages, now)

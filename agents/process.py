@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from gmsr.broker.endpoint import Endpoint
 from gmsr.broker.inlet import Inlet
+from gmsr.broker.keys import Keys
 from gmsr.broker.wait import set_timer_slack
 from gmsr.topology import curves
 
@@ -39,7 +40,9 @@ def main(spec: DispatcherSpec | ServerSpec) -> None:
     telemetry = Telemetry(
         own_id, spec["control"], spec["telemetry"], spec["telemetry_real_s"], spec["start_ns"]
     )
-    endpoint = Endpoint(own_id, spec["life"])
+    telemetry.orders += spec.get("orders", ())
+    keys = Keys(**spec["keys"]) if "keys" in spec else None
+    endpoint = Endpoint(own_id, spec["life"], keys)
     rows = MappedRows(spec["rows"], VISIT_ROW if spec["role"] == "server" else JOB_ROW)
     machine: Dispatcher | Server
     if spec["role"] == "server":

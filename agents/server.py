@@ -7,22 +7,8 @@ nobody but the dispatcher whose job it was, except for the reports that its feed
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gmsr.broker.wire import (
-    ASK,
-    BYE,
-    COMPLETION,
-    HELD,
-    HELLO,
-    JOB,
-    LEAVING,
-    MAX_HELD,
-    MISSED,
-    PING,
-    PONG,
-    REFUSED,
-    REPORT,
-    WELCOME,
-)
+from gmsr.broker import wire
+from gmsr.broker.wire import BYE, COMPLETION, HELLO, JOB, REPORT, WELCOME
 from gmsr.topology.curves import Curve, make, scaled
 
 from . import journal
@@ -63,8 +49,8 @@ class Server:
 
     __slots__ = (
         "_checked", "_curve", "_dispatchers", "_draining", "_end", "_feed", "_gauge", "_gone", "_heard", "_index",
-        "_lives", "_reports", "_rows", "_run", "_service", "_sharing", "_silent", "_unheard", "_upkeep", "arrived",
-        "departed", "dropped", "outbox", "refused",
+        "_lives", "_reports", "_rows", "_run", "_service", "_silent", "_unheard", "_upkeep", "arrived",
+        "departed", "dropped", "outbox", "refused", "sharing",
     )  # fmt: skip
 
     def __init__(
@@ -80,7 +66,7 @@ class Server:
         self._silent: set[int] = set()
         self._service = service
         self._curve = service.curve  # at present
-        self._sharing = Sharing(self._rate())
+        self.sharing = Sharing(self._rate())
         self._gauge = self._measure()
         self._reports = bool(service.reads)  # a policy that reads nothing is told nothing
         self._feed = feed
@@ -118,11 +104,11 @@ class Server:
         self._heard[index] = now
         if self._silent and index in self._silent:
             self._return(index)
-        sharing, rows = self._sharing, self._rows
+        sharing, rows = self.sharing, self._rows
         for message in messages:
             if message[0] == JOB:
                 if len(sharing) >= MOST_HELD:
-                    self._write(index, (REFUSED, message[1]))
+                    self._write(index, (wire.REFUSED, message[1]))
                     continue
                 self.arrived += 1
                 _, job, size = message
@@ -135,7 +121,7 @@ class Server:
         """Something that a dispatcher wrote is lost: it should ask what is here."""
         index = self._index[peer]
         if self._lives[index] and index not in self._gone:
-            self._write(index, (MISSED,))
+            self._write(index, (wire.MISSED,))
 
     def unsent(self, peer: str, messages: list[Message], now: float, cause: str) -> None:
         """A dispatcher that cannot be reached misses what it was told; it will ask."""
@@ -144,13 +130,13 @@ class Server:
         """Let go whoever is done, report, and see who is silent."""
         self._depart(now)
         if self._reports:
-            self._feed.tell(self._gauge.report(len(self._sharing)), self.outbox)
+            self._feed.tell(self._gauge.report(len(self.sharing)), self.outbox)
         if now >= self._checked + CHECKED_EVERY * self._upkeep.heartbeat:
             self._check(now)
 
     def deadline(self) -> float:
         """The next departure, or the next check."""
-        return min(self._sharing.next_departure, self._checked + CHECKED_EVERY * self._upkeep.heartbeat)
+        return min(self.sharing.next_departure, self._checked + CHECKED_EVERY * self._upkeep.heartbeat)
 
     def order(self, order: Mapping[str, Any], now: float) -> None:
         """The operator's: ``slow`` (factor or curve), ``pause``, ``resume``, ``drain``, ``join`` (peer)."""
@@ -161,9 +147,9 @@ class Server:
             case {"tell": "slow", "curve": dict(plain)}:
                 self._work_by(make(plain), now)
             case {"tell": "pause"}:
-                self._sharing.change(None, now)
+                self.sharing.change(None, now)
             case {"tell": "resume"}:
-                self._sharing.change(self._rate(), now)
+                self.sharing.change(self._rate(), now)
             case {"tell": "drain"}:
                 self._draining = True
                 self._announce()
@@ -176,12 +162,12 @@ class Server:
 
     def status(self) -> dict[str, int]:
         """Jobs so far."""
-        return {"arrived": self.arrived, "departed": self.departed, "held": len(self._sharing)}
+        return {"arrived": self.arrived, "departed": self.departed, "held": len(self.sharing)}
 
     def statement(self) -> dict[str, object]:
         """Jobs in all; ``held``: by dispatcher those that it was never told the end of, to it in flight."""
         open_jobs = list(self._unheard)
-        for visit in self._sharing.held():
+        for visit in self.sharing.held():
             open_jobs[visit.dispatcher] += 1
         held = dict(zip(self._dispatchers, open_jobs, strict=True))
         return {
@@ -192,10 +178,20 @@ class Server:
             "refused": self.refused,
         }
 
+    @property
+    def leaving(self) -> bool:
+        """Whether it was told to leave."""
+        return self._draining
+
+    def holds(self, dispatcher: str) -> set[int]:
+        """A dispatcher's jobs that are here."""
+        index = self._index[dispatcher]
+        return {visit.job for visit in self.sharing.held() if visit.dispatcher == index}
+
     def validate(self) -> None:
         """Every job that came is here, has left, or was thrown out."""
-        assert self.arrived == self.departed + self.dropped + len(self._sharing)
-        assert len(self._sharing) <= MOST_HELD
+        assert self.arrived == self.departed + self.dropped + len(self.sharing)
+        assert len(self.sharing) <= MOST_HELD
         assert len(self._lives) == len(self._heard) == len(self._unheard) == len(self._dispatchers)
 
     def _rate(self) -> Callable[[int], float]:
@@ -213,14 +209,14 @@ class Server:
 
     def _work_by(self, curve: Curve, now: float) -> None:
         self._curve = curve
-        self._sharing.change(self._rate(), now)
+        self.sharing.change(self._rate(), now)
         self._gauge = self._measure()
 
     def _write(self, index: int, message: Message) -> None:
         self.outbox.setdefault(self._dispatchers[index], []).append(message)
 
     def _depart(self, now: float) -> None:
-        sharing, outbox, dispatchers = self._sharing, self.outbox, self._dispatchers
+        sharing, outbox, dispatchers = self.sharing, self.outbox, self._dispatchers
         while sharing.next_departure <= now:
             visit, instant = sharing.depart()
             self.departed += 1
@@ -259,28 +255,28 @@ class Server:
             self._write(index, (BYE,))
         elif index in self._gone:
             self.refused += 1
-        elif kind == PING:
-            self._write(index, (PONG, message[1]))
-        elif kind == ASK:
+        elif kind == wire.PING:
+            self._write(index, (wire.PONG, message[1]))
+        elif kind == wire.ASK:
             self._tell_inventory(index, message[1])
         elif message == (HELLO, self._run, self._dispatchers[index]):
             self._write(index, (WELCOME, self._run))
             self._inform(index)
             if self._draining:
-                self._write(index, (LEAVING,))
+                self._write(index, (wire.LEAVING,))
         else:
             self.refused += 1
 
     def _inform(self, index: int) -> None:
         if self._reports:
-            self._feed.joined(self._dispatchers[index], self._gauge.report(len(self._sharing)), self.outbox)
+            self._feed.joined(self._dispatchers[index], self._gauge.report(len(self.sharing)), self.outbox)
 
     def _tell_inventory(self, index: int, question: int) -> None:
         """All that is here of a dispatcher, and how we stand: reports may be lost as well."""
-        jobs = sorted(visit.job for visit in self._sharing.held() if visit.dispatcher == index)
-        for start in range(0, max(len(jobs), 1), MAX_HELD):
-            more = int(start + MAX_HELD < len(jobs))
-            self._write(index, (HELD, question, more, *jobs[start : start + MAX_HELD]))
+        jobs = sorted(self.holds(self._dispatchers[index]))
+        for start in range(0, max(len(jobs), 1), wire.MAX_HELD):
+            more = int(start + wire.MAX_HELD < len(jobs))
+            self._write(index, (wire.HELD, question, more, *jobs[start : start + wire.MAX_HELD]))
         self._inform(index)
 
     def _check(self, now: float) -> None:
@@ -307,18 +303,18 @@ class Server:
         """Word of one that was silent: it may have missed much, and we may have thrown its jobs out."""
         self._silent.discard(index)
         self._inform(index)
-        self._write(index, (MISSED,))
+        self._write(index, (wire.MISSED,))
 
     def _evict(self, index: int, now: float) -> None:
-        for visit in self._sharing.evict(index, now):
+        for visit in self.sharing.evict(index, now):
             self.dropped += 1
-            self._rows.settle(visit.row, visit.job, index, DROPPED, visit.arrived, NAN, NAN, visit.size)
+            self._rows.settle(visit.row, visit.job, index, DROPPED, visit.arrived, NAN, now, visit.size)
 
     def _announce(self) -> None:
         """A server that leaves tells so, until all have said goodbye."""
         for index, life in enumerate(self._lives):
             if life and index not in self._gone:
-                self._write(index, (LEAVING,))
+                self._write(index, (wire.LEAVING,))
             else:
                 self._gone.add(index)
 

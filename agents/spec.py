@@ -5,7 +5,8 @@ string, a list or a map. An agent learns nothing else about the testbed: not the
 dispatchers, not the rates.
 """
 
-from typing import Literal, TypedDict
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
 
 
 class ArrivalsSpec(TypedDict):
@@ -31,6 +32,16 @@ class SizesSpec(TypedDict):
     values: str  # path of little-endian doubles to draw from (trace); "schedule" takes the arrival's own size
 
 
+class KeysSpec(TypedDict):
+    """What an agent on tcp edges proves itself with: ``broker.keys.Keys``."""
+
+    run: str
+    public: str
+    secret: str
+    peers: dict[str, str]
+    names: dict[str, str]
+
+
 class AgentSpec(TypedDict):
     """What agents of both roles are told."""
 
@@ -52,6 +63,8 @@ class AgentSpec(TypedDict):
     telemetry_real_s: float
     reads: list[str]  # quantities that a report carries, in order: what the policy declares
     delays: dict[str, float]  # one-way delay of the edge to a peer, emulated seconds; absent: none
+    keys: NotRequired[KeysSpec]  # on tcp edges only
+    orders: NotRequired[list[dict[str, Any]]]  # of the operator, in force when this life begins
 
 
 class ServerSpec(AgentSpec):
@@ -90,4 +103,19 @@ def reborn(
     for field in ("rows", "errors", "statement"):
         folder, _, name = spec[field].rpartition("/")
         again[field] = f"{folder}/{spec['id']}@{life}.{name.rpartition('.')[2]}"
+    return again
+
+
+def met(spec: DispatcherSpec | ServerSpec, order: Mapping[str, Any]) -> DispatcherSpec | ServerSpec:
+    """The specification of an agent that was told of a new peer (order ``join``): what its next life starts from."""
+    again = spec.copy()
+    peer = order["peer"]
+    if order["delay"]:
+        again["delays"] = {**spec["delays"], peer: order["delay"]}
+    if again["role"] == "server":
+        again["dispatchers"] = [*again["dispatchers"], peer]
+    else:
+        again["servers"] = [*again["servers"], peer]
+        again["addresses"] = [*again["addresses"], order["address"]]
+        again["weights"] = [*again["weights"], order["weight"]]
     return again

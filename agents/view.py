@@ -93,11 +93,18 @@ class View:
 
     def validate(self) -> None:
         """Every server has one place or none, and all lists are as long."""
-        lengths = [len(self.servers), len(self.weights), len(self.inflight), *map(len, self._columns)]
-        assert set(lengths) == {len(self.numbers)}
-        assert [self.place[number] for number in self.numbers] == list(range(len(self.numbers)))
-        assert set(self._aside) == {number for number, place in enumerate(self.place) if place < 0}
-        assert min((self.inflight_at(number) for number in range(len(self.names))), default=0) >= 0
+        count = len(self.numbers)
+        assert len(self.servers) == len(self.weights) == len(self.inflight) == count
+        for column in self._columns:
+            assert len(column) == count
+        for place, number in enumerate(self.numbers):
+            assert self.place[number] == place
+            assert self.inflight[place] >= 0
+        assert len(self._aside) == len(self.names) - count
+        for number, (inflight, values) in self._aside.items():
+            assert self.place[number] == -1
+            assert inflight >= 0
+            assert len(values) == len(self._columns)
 
     def _renumber(self) -> None:
         self.place[:] = [-1] * len(self.place)

@@ -20,10 +20,11 @@ UNSENT = ("unroutable", "full")
 
 class Census:
     """One agent's counts. ``sent`` and ``received`` are by peer; of what was received, ``lost`` fell to the
-    emulated network, and ``stale`` are copies and what was overtaken.
+    emulated network, and ``stale`` are copies and what was overtaken. ``strangers`` are connections whose key is no
+    neighbour's (tcp): refused before a frame was read.
     """
 
-    __slots__ = ("dropped", "lost", "received", "sent", "stale", "unsent")
+    __slots__ = ("dropped", "lost", "received", "sent", "stale", "strangers", "unsent")
 
     def __init__(self) -> None:
         self.sent: dict[str, Tally] = {}
@@ -32,6 +33,7 @@ class Census:
         self.stale: dict[str, Tally] = {}
         self.dropped = dict.fromkeys(DROPPED, 0)  # frames
         self.unsent = dict.fromkeys(UNSENT, 0)  # messages
+        self.strangers = 0
 
     def meet(self, peer: str) -> None:
         """Open the account of a peer; one that is open stays as it is."""
@@ -57,6 +59,7 @@ class Census:
             },
             "dropped": dict(self.dropped),
             "unsent": dict(self.unsent),
+            "strangers": self.strangers,
         }
 
 

@@ -1,9 +1,10 @@
-"""An agent's socket: the only file that knows ZeroMQ.
+"""An agent's socket: with ``keys``, the only file that knows ZeroMQ.
 
 Both ends of an edge are ROUTER sockets. A server binds; a dispatcher connects and names the peer it
 connects to (ZMQ_CONNECT_ROUTING_ID), so that it can send at once, to exactly that server. On the wire a
 message is [peer's id][frame]; anything else, and anything from a peer without an edge here, is dropped
-and counted. One socket serves all of an agent's edges: one descriptor to wait for.
+and counted. One socket serves all of an agent's edges: one descriptor to wait for. It reads its edges in turn,
+a frame each, so that a peer that floods takes no other's turn.
 
 Parts go one by one through pyzmq's plain ``send`` and ``recv``, with flags as plain ints: 0.4 µs to send a
 frame and 0.8 to receive one, against 1.9 and 1.7 through the multipart calls, in this thread (measured). Each
@@ -16,6 +17,7 @@ from typing import Any
 import zmq
 
 from .census import Census
+from .keys import Gate, Keys
 from .wire import MAX_FRAME_BYTES, MAX_MESSAGES, Frame, Message, Tally, WireError, decode, encode
 
 FRAMES_A_TURN = 512
@@ -26,6 +28,10 @@ are not sent, and the caller is told; nothing is dropped in silence."""
 CUT_OFF_BYTES = 4 * MAX_FRAME_BYTES
 """Beyond this the transport cuts the connection rather than buffer the part (and the frame is not counted);
 between ``MAX_FRAME_BYTES`` and this, it is read, counted as oversized and dropped."""
+BACKLOG = 1024
+"""Connections that the kernel holds until they are accepted: all the dispatchers of a large run at once."""
+HANDSHAKE_MS = 10_000
+"""A connection that says nothing is cut after this. A server that is short of processor must answer within it."""
 LINGER_MS = 2_000
 RECONNECT_MS = 20
 
@@ -39,12 +45,15 @@ _READABLE = int(zmq.POLLIN)
 class Endpoint:
     """Sends and receives the frames of one agent in one of its lives, and counts them.
 
-    Raises zmq.ZMQError (an OSError's cousin) where an address cannot be bound or connected to, and KeyError
-    for a peer that was not allowed.
+    With ``keys`` it speaks CURVE, to those that have the keys of the run's neighbours and to nobody else.
+    Raises zmq.ZMQError (an OSError's cousin) where an address cannot be bound or connected to, KeyError for a
+    peer that was not allowed, and ValueError for an address on a network without keys.
     """
 
-    def __init__(self, own_id: str, life: int = 1) -> None:
+    def __init__(self, own_id: str, life: int = 1, keys: Keys | None = None) -> None:
         self._life = life
+        self._keys = keys
+        self._gate: Gate | None = None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         for option, value in (
@@ -54,6 +63,8 @@ class Endpoint:
             (zmq.LINGER, LINGER_MS),
             (zmq.MAXMSGSIZE, CUT_OFF_BYTES),
             (zmq.RECONNECT_IVL, RECONNECT_MS),
+            (zmq.BACKLOG, BACKLOG),
+            (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
         ):
             self._socket.setsockopt(option, value)
         self._socket.setsockopt(zmq.IDENTITY, own_id.encode())
@@ -66,14 +77,15 @@ class Endpoint:
         self.refusal = ""  # why ``send`` could not send, last: one of ``census.UNSENT``
         self._quiet = False  # the socket was found empty, and has not been touched since
         self.census = Census()
-        self.fd = int(self._socket.FD)
-        """Readable when something may have changed. It is edge-triggered: ask ``pending`` before waiting."""
+        self.fds = [int(self._socket.FD)]
+        """Readable when something may have changed. They are edge-triggered: ask ``pending`` before waiting."""
 
     def allow(self, peers: Iterable[str]) -> None:
         """Name the peers that have an edge to this agent; frames of all others are dropped."""
         for peer in peers:
-            self._ids[peer] = peer.encode()
-            self._names[peer.encode()] = peer
+            known_as = (self._keys.names[peer] if self._keys else peer).encode()
+            self._ids[peer] = known_as
+            self._names[known_as] = peer
             self._numbers.setdefault(peer, 0)
             self.census.meet(peer)
 
@@ -82,13 +94,31 @@ class Endpoint:
         return peer in self._ids
 
     def bind(self, address: str) -> None:
-        """Listen."""
+        """Listen. With keys, only to neighbours."""
+        self._refuse_bare(address)
+        if self._keys:
+            self._gate = Gate(self._context, self._keys)
+            self.fds.append(self._gate.fd)
+            self._socket.setsockopt(zmq.CURVE_SERVER, 1)
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret.encode())
+            self._socket.setsockopt(zmq.ZAP_DOMAIN, self._keys.run.encode())
+            self._socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without a gate let nobody in, not everybody
         self._socket.bind(address)
 
     def connect(self, peer: str, address: str) -> None:
         """Connect to one allowed peer. What is sent before it listens waits for it."""
+        self._refuse_bare(address)
         self._socket.setsockopt(zmq.CONNECT_ROUTING_ID, self._ids[peer])
+        if self._keys:
+            self._socket.setsockopt(zmq.IDENTITY, self._ids[peer])  # of this connection, not of those before
+            self._socket.setsockopt(zmq.CURVE_SERVERKEY, self._keys.peers[peer].encode())
+            self._socket.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.public.encode())
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret.encode())
         self._socket.connect(address)
+
+    def _refuse_bare(self, address: str) -> None:
+        if not self._keys and not address.startswith("ipc://"):
+            raise ValueError(f"{address}: only ipc goes without keys")
 
     def receive(self) -> list[tuple[str, Frame]]:
         """What has arrived: each good frame with the peer it is from, ``FRAMES_A_TURN`` read at most."""
@@ -96,6 +126,8 @@ class Endpoint:
         take, more, names = self._take, self._socket.get, self._names
         census = self.census
         self._quiet = False
+        if self._gate is not None:
+            census.strangers += self._gate.serve()
         for _ in range(FRAMES_A_TURN):
             try:
                 sender = take(_NOW)
@@ -159,4 +191,6 @@ class Endpoint:
     def close(self) -> None:
         """Send what is queued, for ``LINGER_MS`` at most, and close."""
         self._socket.close()
+        if self._gate is not None:
+            self._gate.close()
         self._context.term()

@@ -32,12 +32,15 @@ class Impairment(NamedTuple):
 
 
 class Network:
-    """Frames under way to one agent. ``delays``: by peer, the edge's own, always there."""
+    """Frames under way to one agent. ``delays``: by peer, the edge's own, always there; ``latency``: of a frame from
+    anybody, uniform up to so much.
+    """
 
-    __slots__ = ("_delays", "_imposed", "_last", "_order", "_random", "_under_way")
+    __slots__ = ("_delays", "_imposed", "_last", "_latency", "_order", "_random", "_under_way")
 
-    def __init__(self, delays: Mapping[str, float], random: Random) -> None:
+    def __init__(self, delays: Mapping[str, float], random: Random, latency: float = 0.0) -> None:
         self._delays = {peer: delay for peer, delay in delays.items() if delay}
+        self._latency = latency
         self._imposed: dict[str, Impairment] = {}
         self._last: dict[str, float] = {}  # when the last frame of a peer comes out
         self._random = random.random
@@ -47,10 +50,17 @@ class Network:
     @property
     def perfect(self) -> bool:
         """Whether every frame passes at once, so that nobody need ask."""
-        return not (self._delays or self._imposed or self._under_way)
+        return not (self._delays or self._imposed or self._under_way or self._latency)
+
+    @property
+    def waiting(self) -> int:
+        """Frames under way."""
+        return len(self._under_way)
 
     def impair(self, peer: str, changes: Mapping[str, float]) -> None:
         """Set some fields of a peer's ``Impairment``. Raises ValueError for a field that there is not."""
+        if unknown := [field for field in changes if field not in Impairment._fields]:
+            raise ValueError(f"there is no impairment {unknown[0]!r}")
         imposed = self._imposed.get(peer, Impairment())._replace(**changes)
         if imposed == Impairment():
             self._imposed.pop(peer, None)
@@ -60,6 +70,8 @@ class Network:
     def push(self, peer: str, frame: Frame, now: float) -> bool:
         """A frame has come in. False if it is lost."""
         base, imposed = self._delays.get(peer, 0.0), self._imposed.get(peer)
+        if self._latency:
+            base += self._latency * self._random()
         if imposed is None:
             self._send_on(peer, frame, now + base)
             return True

@@ -7,20 +7,13 @@ a copy, and one that was overtaken, is dropped; a number that is skipped is a lo
 
 from collections.abc import Iterable, Mapping
 from random import Random
-from typing import NamedTuple
 
 from .census import Census
 from .impair import Network
 from .wire import Frame, Message, count
 
-
-class Arrival(NamedTuple):
-    """What the machine gets of a frame."""
-
-    peer: str
-    life: int
-    messages: list[Message]
-    missed: bool  # frames before this one are lost
+Arrival = tuple[str, int, list[Message], bool]
+"""What the machine gets of a frame: the peer, its life, the messages, and whether frames before it are lost."""
 
 
 class Inlet:
@@ -28,24 +21,29 @@ class Inlet:
 
     __slots__ = ("_census", "_network", "_numbers")
 
-    def __init__(self, census: Census, delays: Mapping[str, float], random: Random) -> None:
+    def __init__(
+        self, census: Census, delays: Mapping[str, float], random: Random, latency: float = 0.0
+    ) -> None:
         self._census = census
-        self._network = Network(delays, random)
+        self._network = Network(delays, random, latency)
         self._numbers: dict[str, tuple[int, int]] = {}  # life and number of the last frame taken
 
     def impair(self, peer: str, changes: Mapping[str, float]) -> None:
         """Change what befalls frames from a peer: fields of ``impair.Impairment``."""
         self._network.impair(peer, changes)
 
-    def take(self, frames: Iterable[tuple[str, Frame]], now: float) -> list[Arrival]:
-        """What is due at ``now``, of these frames and of those that were under way."""
+    def take(self, frames: Iterable[tuple[str, Frame]], now: float, begun: bool = True) -> list[Arrival]:
+        """What is due at ``now``, of these frames and of those that were under way.
+
+        Before time has ``begun`` there are no delays: greetings are no part of the emulation.
+        """
         network = self._network
-        if not network.perfect:
+        if begun and not network.perfect:
             for peer, frame in frames:
                 if not network.push(peer, frame, now):
                     count(frame[2], self._census.lost[peer])
             frames = network.due(now)
-        arrivals = []
+        arrivals: list[Arrival] = []
         numbers = self._numbers
         for peer, (life, number, messages) in frames:
             known, last = numbers.get(peer, (0, 0))
@@ -55,8 +53,17 @@ class Inlet:
                 continue
             missed = number != (last + 1 if life == known else 1)
             numbers[peer] = (life, number)
-            arrivals.append(Arrival(peer, life, messages, missed))
+            arrivals.append((peer, life, messages, missed))
         return arrivals
+
+    def last(self, peer: str) -> tuple[int, int]:
+        """Life and number of the last frame that was taken from a peer; zeros before the first."""
+        return self._numbers.get(peer, (0, 0))
+
+    @property
+    def waiting(self) -> int:
+        """Frames that are under way."""
+        return self._network.waiting
 
     def deadline(self) -> float:
         """When ``take`` has something without a new frame."""

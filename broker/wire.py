@@ -136,9 +136,17 @@ def decode(frame: bytes, tally: Tally | None = None) -> Frame:
     return life, number, messages
 
 
-def head_bytes(messages: int, life: int, number: int) -> int:
-    """Bytes of a frame that belong to no message."""
-    return (2 if messages + 3 < 16 else 4) + _integer_bytes(life) + _integer_bytes(number)
+def head_bytes(messages: int) -> int:
+    """Bytes of a frame of so many messages that belong to none of them, but for its number."""
+    return 3 if messages < 13 else 5
+
+
+def number_bytes(last: int) -> int:
+    """Bytes of the numbers of the first ``last`` frames."""
+    return last + sum(
+        wider * max(last - limit + 1, 0)
+        for limit, wider in ((0x80, 1), (0x100, 1), (0x10000, 2), (1 << 32, 4))
+    )
 
 
 def count(messages: Sequence[Message], tally: Tally | None) -> None:

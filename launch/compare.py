@@ -13,7 +13,8 @@ from . import plan
 from .demand import smoothed
 from .record.intervals import half_width
 from .record.text import number, percent, seconds, table
-from .run import file_name, run
+from .run import run
+from .run_dir import file_name
 from .show.progress import Progress
 
 INFORMED = " (centrally informed)"

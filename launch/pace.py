@@ -83,7 +83,8 @@ def _try(topology: Topology, options: plan.Options, pace: float, folder: Path) -
     trial = options._replace(pace=pace, duration=duration, warmup=WARMUP_SHARE * duration, survive=False)
     if topology.arrivals.kind == "trace":  # a trial must not outlast the trace: play its beginning
         trial = trial._replace(duration=min(duration, options.duration), warmup=0.0)
-    summary = run(topology, trial, folder / f"{pace:g}")
+    trial = trial._replace(chaos=None)
+    summary = run(topology._replace(faults=()), trial, folder / f"{pace:g}")
     found = judge(summary, os.cpu_count() or 1)
     click.echo(f"note: pace {pace:g}: late by {found.relative:.1%}, {found.cpu:.0%} of the machine", err=True)
     return found

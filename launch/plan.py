@@ -16,6 +16,8 @@ from gmsr.agents.view import View
 from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Edge, Server, Topology
 
+from .tcp import Tcp
+
 COOLDOWN = 0.1
 """Longest time, as a share of the duration, that load goes on for the last measured jobs to finish."""
 HEARTBEAT_REAL_S = 0.1
@@ -24,6 +26,8 @@ HEARTBEATS_A_SECOND = 1000
 STATUS_REAL_S = 1.0
 STATUS_A_SECOND = 100
 """Telemetry of all agents together is kept to so many datagrams a second."""
+
+EDGES = ("ipc", "tcp")
 
 
 class Options(NamedTuple):
@@ -39,6 +43,8 @@ class Options(NamedTuple):
     survive: bool = False
     again: bool = False  # at-least-once: dispatchers send again what may be lost
     drop: bool = False  # servers throw out the jobs of a dispatcher that is gone
+    edges: str = "ipc"  # or tcp
+    chaos: int | None = None  # seed of faults that are drawn
 
     @property
     def cooldown(self) -> float:
@@ -83,6 +89,8 @@ def options(topology: Topology, **chosen: Any) -> Options:
     for name in ("scale", "pace"):
         if not 0.0 < getattr(made, name) < float("inf"):
             raise UserError(f"--{name}: {getattr(made, name):g} must be a number > 0")
+    if made.edges not in EDGES:
+        raise UserError(f"--edges: {made.edges!r} is unknown; choose one of {', '.join(EDGES)}")
     if made.feed not in FEEDS:
         raise UserError(f"--feed: {made.feed!r} is unknown; choose one of {', '.join(FEEDS)}")
     return made
@@ -128,8 +136,13 @@ def specs(
     sockets: str,
     token: str,
     inputs: Inputs,
+    tcp: Tcp | None = None,
 ) -> list[ServerSpec | DispatcherSpec]:
-    """One specification an agent, servers first, so that dispatchers find them listening."""
+    """One specification an agent, servers first, so that dispatchers find them listening.
+
+    ``tcp`` has the ports and keys of edges that are to be tcp.
+    """
+    assert (tcp is not None) == (chosen.edges == "tcp"), "edges are what was chosen"
     agents = len(topology.servers) + len(topology.dispatchers)
 
     def common(own_id: str, delays: dict[str, float]) -> AgentSpec:
@@ -154,18 +167,24 @@ def specs(
             "delays": {peer: delay for peer, delay in delays.items() if delay},
         }
 
+    def address(server: str) -> str:
+        return tcp.address(server) if tcp else f"ipc://{sockets}/{server}.ipc"
+
     made: list[ServerSpec | DispatcherSpec] = []
     for server in topology.servers:
         edges = topology.dispatchers_of(server.id)
         shared = common(server.id, {edge.dispatcher: edge.delay for edge in edges})
-        made.append(_server(shared, server, edges, chosen, _address(sockets, server.id)))
+        made.append(_server(shared, server, edges, chosen, address(server.id)))
     for dispatcher in topology.dispatchers:
         edges = topology.servers_of(dispatcher.id)
         shared = common(dispatcher.id, {edge.server: edge.delay for edge in edges})
         arrivals = _arrivals(topology, dispatcher.id, dispatcher.rate * chosen.scale, inputs)
-        addresses = [_address(sockets, edge.server) for edge in edges]
+        addresses = [address(edge.server) for edge in edges]
         sizes = _sizes(topology, inputs)
         made.append(_dispatcher(shared, edges, chosen, policy, addresses, arrivals, sizes))
+    if tcp:
+        for spec in made:
+            spec["keys"] = tcp.keys(spec["id"])
     return made
 
 
@@ -242,10 +261,6 @@ def _dispatcher(
         "options": policy.options,
         "again": chosen.again,
     }
-
-
-def _address(sockets: str, server: str) -> str:
-    return f"ipc://{sockets}/{server}.ipc"
 
 
 def _arrivals(topology: Topology, dispatcher: str, rate: float, inputs: Inputs) -> ArrivalsSpec:

@@ -5,15 +5,11 @@ The launcher observes and never routes: between the start and the end of a run n
 
 import os
 import platform
-import re
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -21,15 +17,22 @@ from uuid import uuid4
 import psutil
 
 from gmsr.topology.errors import RunError, UserError
+from gmsr.topology.faults import problems
 from gmsr.topology.graph import Topology
 
 from . import limits, plan
+from .control import write_control
 from .demand import informed
+from .faults.draw import draw
+from .faults.live import Schedule
 from .place.base import Event, Place
 from .place.local import Local
+from .record.collect import life_name
 from .record.folder import write_json
 from .record.summary import summarise
+from .run_dir import make_folder, write_plan
 from .show.progress import Progress
+from .tcp import Tcp
 
 READY_REAL_S = 30.0
 READY_REAL_S_AN_AGENT = 0.06
@@ -37,6 +40,8 @@ LEAD_REAL_S = 0.2
 LEAD_REAL_S_AN_AGENT = 0.001
 """The start is set so far ahead that every agent has heard of it by then."""
 END_REAL_S = 30.0
+END_HEARTBEATS = 30.0
+"""How long agents may take to end: each gives up the dead, and servers those dispatchers that are silent."""
 STOP_REAL_S = 5.0
 STOP_REAL_S_AN_AGENT = 0.02
 """How long agents may take to say goodbye when they are told to stop. After a death its peers would wait for
@@ -74,14 +79,15 @@ def run(
     limits.check(topology)
     if policy.informed:
         topology = informed(topology)
-    run_dir = _make_folder(topology, options, out)
+    topology, drawn = scheduled(topology, options)
+    run_dir = make_folder(topology, options, out)
     topology = topology._replace(scale=options.scale)
     try:
         inputs = plan.prepare(topology, options, run_dir / "inputs")
     except UserError:
         shutil.rmtree(run_dir)  # we have just made it, and nothing was started
         raise
-    live = _Live(topology, options, run_dir, progress or Progress(quiet=True))
+    live = _Live(topology, options, run_dir, progress or Progress(quiet=True), drawn)
     stopped = live.play(policy, inputs, place)
     if stopped.failure:
         if live.started:
@@ -94,12 +100,34 @@ def run(
     return summary
 
 
+def scheduled(topology: Topology, options: plan.Options) -> tuple[Topology, int]:
+    """The topology with all faults of this run, and how many of these, the last ones, are chaos.
+
+    Raises UserError where one cannot be.
+    """
+    for problem in problems(topology.faults, topology, options.duration):
+        raise UserError(problem)
+    for index, fault in enumerate(topology.faults):
+        if fault.kind == "reorder":
+            raise UserError(f"faults[{index}]: no connection reorders frames; simulate it (gmsr simulate)")
+        if fault.kind == "kill-launcher" and not options.survive:
+            raise UserError(
+                f"faults[{index}]: kill-launcher ends the run, since nothing outlives its launcher; "
+                "let agents survive it (--survive)"
+            )
+    drawn = () if options.chaos is None else draw(topology, options.chaos, options.duration)
+    return topology._replace(faults=(*topology.faults, *drawn)), len(drawn)
+
+
 class _Live:
     """One run's agents while they live."""
 
-    def __init__(self, topology: Topology, options: plan.Options, run_dir: Path, progress: Progress) -> None:
+    def __init__(
+        self, topology: Topology, options: plan.Options, run_dir: Path, progress: Progress, drawn: int
+    ) -> None:
         self._topology = topology
         self._options = options
+        self._drawn = drawn  # so many of the faults are chaos
         self._run_dir = run_dir
         self._progress = progress
         self._servers = {server.id for server in topology.servers}
@@ -108,9 +136,11 @@ class _Live:
         self._living: set[str] = set()
         self._failure = ""
         self._statuses: dict[str, dict[str, Any]] = {}
-        self._cpu_begin: dict[str, float] = {}
+        self._cpu_begin: dict[int, float] = {}  # by process
         self._cpu: dict[str, float] = {}
         self._begin_ns = 0
+        self._schedule: Schedule | None = None
+        self._patience = 0.0  # emulated seconds, for all to end
         self.ready_real_s = 0.0
         self.started = False
 
@@ -119,18 +149,15 @@ class _Live:
         interrupted = False
         self._progress.phase("starting processes")
         began = time.monotonic()
+        token = uuid4().hex
+        tcp = Tcp(self._topology, token) if self._options.edges == "tcp" else None
         testbed = place(survive=self._options.survive)
         try:
-            specs = plan.specs(
-                self._topology, self._options, policy, self._run_dir, testbed.sockets, uuid4().hex, inputs
-            )
-            _write_plan(self._run_dir, self._options, policy, specs, inputs)
-            self._waiting = {spec["id"] for spec in specs}
-            self._living = set(self._waiting)
-            testbed.spawn(specs)
+            self._start(testbed, policy, inputs, token, tcp)
             self._until_ready(testbed, began)
             self.ready_real_s = time.monotonic() - began
             if not self._failure:
+                self._begin(testbed, token)
                 self._until_over(testbed)
         except KeyboardInterrupt:
             interrupted = True
@@ -141,9 +168,24 @@ class _Live:
             except KeyboardInterrupt:  # a second one: no more patience
                 interrupted = True
             testbed.close()
+            if tcp:
+                tcp.close()
             self._progress.done()
         self._write_launch(interrupted)
         return Stopped(interrupted, self._failure)
+
+    def _start(
+        self, testbed: Place, policy: plan.Choice, inputs: plan.Inputs, token: str, tcp: Tcp | None
+    ) -> None:
+        options, run_dir = self._options, self._run_dir
+        specs = plan.specs(self._topology, options, policy, run_dir, testbed.sockets, token, inputs, tcp)
+        self._schedule = Schedule(run_dir, self._topology, specs, options.duration, self._drawn)
+        self._patience = END_REAL_S * options.pace + END_HEARTBEATS * specs[0]["heartbeat"]
+        first = self._schedule.at_start()
+        write_plan(run_dir, options, policy, first, inputs)
+        self._waiting = {spec["id"] for spec in first}
+        self._living = set(self._waiting)
+        testbed.spawn(first)
 
     def _until_ready(self, testbed: Place, began: float) -> None:
         deadline = began + READY_REAL_S + READY_REAL_S_AN_AGENT * len(self._living)
@@ -154,21 +196,30 @@ class _Live:
                 missing = ", ".join(sorted(self._waiting)[:5])
                 self._failure = f"{len(self._waiting)} agents were not ready in time, among them {missing}"
 
-    def _until_over(self, testbed: Place) -> None:
+    def _begin(self, testbed: Place, token: str) -> None:
         options = self._options
         lead = LEAD_REAL_S + LEAD_REAL_S_AN_AGENT * len(self._living)
         self._begin_ns = time.monotonic_ns() + int(lead * 1e9)
+        if options.survive:
+            span = options.duration + options.cooldown + self._patience
+            testbed.end_by(self._begin_ns + int(span / options.pace * 1e9))
+        write_control(self._run_dir, testbed, self._begin_ns, options, token)
         testbed.tell({"tell": "start", "at_ns": self._begin_ns})
         self.started = True
+
+    def _until_over(self, testbed: Place) -> None:
+        options, schedule = self._options, self._schedule
+        assert schedule is not None
         warm, over = options.warmup, options.duration
-        deadline = over + options.cooldown + END_REAL_S * options.pace
-        while self._living and not self._failure:
+        deadline = over + options.cooldown + self._patience
+        while (self._living or schedule.awaited) and not self._failure:
             now = self._now()
+            schedule.perform(testbed, now, self._begin_ns)
             if not self._cpu_begin and now >= warm:
                 self._cpu_begin = self._cpu_times()
             if self._cpu_begin and not self._cpu and now >= over:
                 self._cpu = self._shares(self._cpu_times(), (over - warm) / options.pace)
-            marks = [mark for mark in (warm, over) if mark > now]
+            marks = [mark for mark in (warm, over, schedule.due) if mark > now]
             wait = min([0.5, *((mark - now) / options.pace for mark in marks)])
             self._take(testbed.events(wait))
             self._progress.running(now, over, options.pace, self._totals())
@@ -191,13 +242,15 @@ class _Live:
     def _take(self, events: list[Event]) -> None:
         for event in events:
             match event:
-                case {"event": "spawned", "id": agent, "pid": pid}:
+                case {"event": "spawned", "id": agent, "pid": pid, "life": life}:
                     self._pids[agent] = pid
+                    self._living.add(agent)
+                    if self._schedule and life > 1:
+                        self._schedule.started(event, self._now())
                 case {"event": "exited", "id": agent, "status": status}:
                     self._living.discard(agent)
-                    if status and not self._failure:
-                        role = "server" if agent in self._servers else "dispatcher"
-                        self._failure = f"{role} {_death(agent, status, self._run_dir)}"
+                    if status:
+                        self._lose(event)
                 case {"event": "lost", "why": why}:
                     self._failure = self._failure or f"{why}; all agents ended with it"
                     self._living.clear()
@@ -206,6 +259,16 @@ class _Live:
                 case {"event": "said", "message": {"id": agent, "say": "status"}}:
                     self._statuses[agent] = event["message"]
 
+    def _lose(self, event: Event) -> None:
+        """An agent did not end by itself. A defect ends the run; a kill in its course is what runs are to survive."""
+        agent, status = event["id"], event["status"]
+        why = _death(event, self._run_dir)
+        if self._schedule and self._begin_ns and os.WIFSIGNALED(status):
+            self._schedule.died(event, self._now(), signal.Signals(os.WTERMSIG(status)).name)
+        elif not self._failure:
+            role = "server" if agent in self._servers else "dispatcher"
+            self._failure = f"{role} {why}"
+
     def _now(self) -> float:
         return (time.monotonic_ns() - self._begin_ns) * 1e-9 * self._options.pace
 
@@ -213,19 +276,21 @@ class _Live:
         keys = ("offered", "completed", "in_flight")
         return {key: sum(status.get(key, 0) for status in self._statuses.values()) for key in keys}
 
-    def _cpu_times(self) -> dict[str, float]:
+    def _cpu_times(self) -> dict[int, float]:
         times = {}
-        for agent, pid in self._pids.items():
+        for pid in self._pids.values():
             try:
                 used = psutil.Process(pid).cpu_times()
             except psutil.Error:
                 continue  # it has just ended
-            times[agent] = used.user + used.system
+            times[pid] = used.user + used.system
         return times
 
-    def _shares(self, end: dict[str, float], real_s: float) -> dict[str, float]:
+    def _shares(self, end: dict[int, float], real_s: float) -> dict[str, float]:
+        """Of who lived all that time."""
         begin = self._cpu_begin
-        return {agent: (used - begin[agent]) / real_s for agent, used in end.items() if agent in begin}
+        names = {pid: agent for agent, pid in self._pids.items()}
+        return {names[pid]: (used - begin[pid]) / real_s for pid, used in end.items() if pid in begin}
 
     def _write_launch(self, interrupted: bool) -> None:
         write_json(
@@ -241,67 +306,14 @@ class _Live:
         )
 
 
-def _death(agent: str, status: int, run_dir: Path) -> str:
+def _death(event: Event, run_dir: Path) -> str:
     """Why an agent died, in a line."""
+    agent, status = event["id"], event["status"]
     if os.WIFSIGNALED(status):
         return f"{agent} was killed by {signal.Signals(os.WTERMSIG(status)).name}"
     try:
-        last = (run_dir / "agents" / f"{agent}.err").read_text(encoding="utf-8").strip().splitlines()[-1]
+        name = life_name(agent, event["life"])
+        last = (run_dir / "agents" / f"{name}.err").read_text(encoding="utf-8").strip().splitlines()[-1]
     except (OSError, IndexError):
         last = f"exit status {os.waitstatus_to_exitcode(status)}"
     return f"{agent} crashed: {last}"
-
-
-def fresh_name(topology: Topology, what: str) -> str:
-    """A name for a new run directory."""
-    return file_name(f"{topology.name}-{what}-{datetime.now(UTC).strftime('%Y%m%d-%H%M%S-%f')[:-3]}")
-
-
-def file_name(text: str) -> str:
-    """Any text as the name of a file."""
-    return re.sub(r"[^A-Za-z0-9._=,+-]+", "-", text).lstrip(".-") or "run"
-
-
-def _make_folder(topology: Topology, options: plan.Options, out: Path | None) -> Path:
-    run_dir = out or Path("runs") / fresh_name(topology, options.policy)
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        if any(run_dir.iterdir()):
-            raise FileExistsError
-        for folder in ("inputs", "agents"):
-            (run_dir / folder).mkdir()
-    except FileExistsError as error:
-        raise UserError(f"--out: {run_dir} exists; name a new folder, nothing is overwritten") from error
-    except OSError as error:
-        raise UserError(f"--out: {run_dir}: {error.strerror}; name a folder that can be made") from error
-    write_json(run_dir / "topology.json", topology._replace(scale=options.scale).to_dict())
-    return run_dir.resolve()
-
-
-def _write_plan(
-    run_dir: Path, options: plan.Options, policy: plan.Choice, specs: list[Any], inputs: plan.Inputs
-) -> None:
-    write_json(
-        run_dir / "plan.json",
-        {
-            **options._asdict(),
-            "cooldown": options.cooldown,
-            "policy_class": policy.target,
-            "reads": policy.reads,
-            "mean_size": inputs.mean_size,
-            "agents": [
-                {
-                    "id": spec["id"],
-                    "role": spec["role"],
-                    "peers": spec.get("servers") or spec.get("dispatchers") or [],
-                }
-                for spec in specs
-            ],
-            "command": sys.argv,
-            "started": datetime.now(UTC).isoformat(),
-            "versions": {
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("gmsr", "pyzmq", "msgpack", "numpy", "psutil")},
-            },
-        },
-    )

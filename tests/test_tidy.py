@@ -22,13 +22,13 @@ LINES_A_FUNCTION = 60
 
 PURE = [
     *(ROOT / "agents" / f"{name}.py" for name in (
-        "machine", "dispatcher", "server", "sharing", "gauge", "view", "ledger", "workload",
+        "machine", "dispatcher", "server", "sharing", "gauge", "view", "ledger", "workload", "suspicion", "inventory",
     )),
     *(ROOT / "agents" / "policies").glob("*.py"),
     *(ROOT / "agents" / "feeds").glob("*.py"),
-    *(ROOT / "broker" / f"{name}.py" for name in ("wire", "census", "impair")),
+    *(ROOT / "broker" / f"{name}.py" for name in ("wire", "census", "impair", "inlet")),
     *(ROOT / "topology" / f"{name}.py" for name in ("curves", "table", "graph", "faults", "check", "generate")),
-    ROOT / "launch" / "faults" / "draw.py",
+    *(ROOT / "launch" / "faults" / f"{name}.py" for name in ("draw", "steps")),
 ]  # fmt: skip
 """Files without clock, socket, process or file."""
 IMPURE = {"time", "socket", "select", "os", "zmq", "subprocess", "threading", "pathlib", "io", "tempfile"}

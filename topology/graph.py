@@ -1,6 +1,6 @@
 """The topology: a bipartite graph of dispatchers and servers, with what flows on it. Immutable plain data."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from .curves import Curve, last_kink
@@ -86,6 +86,18 @@ class Topology(NamedTuple):
     def dispatchers_of(self, server: str) -> tuple[Edge, ...]:
         """A server's edges, in the file's order."""
         return tuple(edge for edge in self.edges if edge.server == server)
+
+    def without(self, names: Collection[str]) -> "Topology":
+        """What is left when some agents are not there."""
+        if not names:
+            return self
+        return self._replace(
+            dispatchers=tuple(each for each in self.dispatchers if each.id not in names),
+            servers=tuple(each for each in self.servers if each.id not in names),
+            edges=tuple(
+                each for each in self.edges if each.dispatcher not in names and each.server not in names
+            ),
+        )
 
     def components(self) -> list[list[str]]:
         """Ids of each connected component, dispatchers before servers, in the file's order."""

@@ -34,6 +34,46 @@ def run_options(command: Any) -> Any:
     return command
 
 
+_FAULTS: list[Callable[[Any], Any]] = [
+    click.option(
+        "--faults", type=click.Path(path_type=Path), help="A file of faults, on top of the topology's."
+    ),
+    click.option("--chaos", type=int, metavar="SEED", help="Draw faults, and add them."),
+    click.option(
+        "--delivery",
+        type=click.Choice(["at-most-once", "at-least-once"]),
+        default="at-most-once",
+        show_default=True,
+        help="Whether a job that may be lost is lost, or sent again.",
+    ),
+    click.option(
+        "--drop-orphans", is_flag=True, help="Servers throw out the jobs of a dispatcher that is gone."
+    ),
+]
+
+
+def fault_options(command: Any) -> Any:
+    """What ``run`` and ``simulate`` share."""
+    for option in reversed(_FAULTS):
+        command = option(command)
+    return command
+
+
+def with_faults(topology: "Topology", schedule: Path, duration: float) -> "Topology":
+    """The topology's own faults, and those of a file behind them. Raises UserError where one cannot be."""
+    from gmsr.topology.errors import UserError
+    from gmsr.topology.faults import problems
+    from gmsr.topology.files import load_faults
+
+    warnings: list[str] = []
+    more = load_faults(schedule, topology, warnings)
+    for problem in problems(more, topology, duration):
+        raise UserError(f"{schedule}: {problem}")
+    for warning in warnings:
+        click.echo(f"note: {warning}", err=True)
+    return topology._replace(faults=(*topology.faults, *more))
+
+
 def opened(file: str, load: float | None = None) -> "Topology":
     """The topology of a file, at the load that was wished for; what is noteworthy goes to standard error."""
     from gmsr.topology.files import load as load_file

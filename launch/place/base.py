@@ -12,6 +12,8 @@ class Place(Protocol):
 
     sockets: str
     """Folder for the agents' sockets."""
+    nursery: int
+    """Process id of who starts the agents."""
 
     def spawn(self, specs: Sequence[Any]) -> None:
         """Start agents."""
@@ -21,6 +23,15 @@ class Place(Protocol):
 
     def signal(self, agent: str, number: int) -> None:
         """Send a signal to one agent."""
+
+    def restart(self, agent: str, orders: Sequence[dict[str, object]]) -> None:
+        """Start a dead agent's next life, which begins with these orders."""
+
+    def deafen(self) -> None:
+        """Hear no telemetry any more."""
+
+    def end_by(self, at_ns: int) -> None:
+        """Should the launcher be gone, whoever still lives ends at that instant of the monotonic clock."""
 
     def events(self, timeout_real_s: float) -> list[Event]:
         """What has happened; waits for the first for ``timeout_real_s`` at most."""

@@ -48,6 +48,7 @@ class Local:
         self._early: list[Event] = []  # what came in while a command went out
         self._lost = False
         self.sockets = ""
+        self.nursery = self._process.pid
         try:
             self.sockets = self._hello()
         except BaseException:  # Ctrl-C too: whoever could close it has not got it yet
@@ -66,6 +67,18 @@ class Local:
     def signal(self, agent: str, number: int) -> None:
         """Pass a signal on."""
         self._send({"do": "signal", "id": agent, "signal": number})
+
+    def restart(self, agent: str, orders: Sequence[dict[str, object]]) -> None:
+        """Pass it on."""
+        self._send({"do": "restart", "id": agent, "orders": list(orders)})
+
+    def deafen(self) -> None:
+        """Pass it on."""
+        self._send({"do": "deafen"})
+
+    def end_by(self, at_ns: int) -> None:
+        """Pass it on."""
+        self._send({"do": "end_by", "at_ns": at_ns})
 
     def events(self, timeout_real_s: float) -> list[Event]:
         """What the nursery has reported."""

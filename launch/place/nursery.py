@@ -5,8 +5,11 @@ of msgpack maps, so that it can just as well stand at the far end of an ssh conn
 agents need once, and forks: an agent then costs milliseconds to start and shares its code's memory.
 
 Commands: ``{"do": "spawn", "spec"}``, ``{"do": "tell", "to": id or None for all, "message"}``,
-``{"do": "signal", "id", "signal"}``, ``{"do": "quit"}``. Events: ``hello`` (pid, sockets), ``spawned`` (id,
-pid), ``exited`` (id, pid, status as of waitpid), ``said`` (message: an agent's telemetry, passed on).
+``{"do": "signal", "id", "signal"}``, ``{"do": "restart", "id", "orders"}`` (a dead agent's next life, and what it is
+told at once), ``{"do": "deafen"}`` (hear no telemetry any more), ``{"do": "end_by", "at_ns"}`` (without a launcher,
+until then at most), ``{"do": "list"}``, ``{"do": "quit"}``. The launcher hears of events: ``hello`` (pid, sockets),
+``spawned`` (id, pid, life), ``exited`` (id, pid, life, status as of waitpid, asked: whether a command killed it),
+``said`` (message: an agent's telemetry, passed on). Operators (``door``) give the same commands and get an answer each.
 
 Nothing outlives its parent. When the launcher is gone, stdin ends, and the nursery ends its agents and
 removes their sockets; when the nursery itself is killed the kernel kills its agents (PR_SET_PDEATHSIG). With
@@ -30,12 +33,18 @@ from typing import Any, NoReturn
 
 from msgpack import Packer, Unpacker, unpackb
 
+from gmsr.agents.spec import met, reborn
+from gmsr.broker.wire import MAX_LIFE
+
+from .door import Door
+
 _PR_SET_PDEATHSIG = 1
 LARGEST_DATAGRAM = 4096
 LONGEST_HOME = 107 - len("/gmsr-12345678/") - 63 - len(".ctl")
 """Paths of sockets have at most 107 bytes (unix(7)), ids 63."""
 DATAGRAMS_A_TURN = 256
 GRACE_REAL_S = 1.0
+LONGEST_SLEEP_REAL_S = 3600.0
 DEFAULT_AGENT = "gmsr.agents.process:main"
 
 Message = dict[str, Any]
@@ -50,6 +59,11 @@ class Nursery:
         self._libc = CDLL(None)
         self._pid = os.getpid()
         self._ids: dict[int, str] = {}  # by process id
+        self._specs: dict[str, Any] = {}  # by id: of the last life, with all peers that it has met
+        self._asked: set[int] = set()  # processes that a command killed
+        self._fallen: set[str] = set()  # ids of those that a signal ended
+        self._start_ns = 0  # of the run, on the monotonic clock
+        self._end_ns = sys.maxsize  # when a run without a launcher is over at the latest
         self._pack = Packer().pack
         self._unpacker = Unpacker()
         self._launcher_here = True
@@ -57,6 +71,8 @@ class Nursery:
         self._telemetry = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._telemetry.bind(f"{self.sockets}/nursery")
         self._telemetry.setblocking(False)
+        self._deaf = False
+        self._door = Door(self.sockets)
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -65,23 +81,31 @@ class Nursery:
         """Until told to quit, or the launcher is gone; then nothing of this is left."""
         try:
             self._event({"event": "hello", "pid": self._pid, "sockets": self.sockets})
-            while self._launcher_here or (self._survive and self._ids):
+            while self._launcher_here or (self._survive and self._ids and self._left_real_s() > 0.0):
                 self._turn()
         finally:
             self._end_agents()
+            self._door.close()
             shutil.rmtree(self.sockets, ignore_errors=True)
 
+    def _left_real_s(self) -> float:
+        return (self._end_ns - time.monotonic_ns()) * 1e-9
+
     def _turn(self) -> None:
-        watched: list[Any] = [self._telemetry, self._wake]
+        watched: list[Any] = [self._wake, *self._door.watched()]
+        if not self._deaf:
+            watched.append(self._telemetry)
         if self._launcher_here:
             watched.append(0)
-        readable, _, _ = select.select(watched, [], [])
+        patience = LONGEST_SLEEP_REAL_S if self._launcher_here else max(self._left_real_s(), 0.0)
+        readable, _, _ = select.select(watched, [], [], min(patience, LONGEST_SLEEP_REAL_S))
         if self._wake in readable:
             with suppress(BlockingIOError):
                 os.read(self._wake, 4096)
             self._reap()
         if self._telemetry in readable:
             self._relay()
+        self._door.serve(readable, self._obey)
         if 0 in readable:
             self._listen()
 
@@ -92,24 +116,65 @@ class Nursery:
             return
         self._unpacker.feed(data)
         for command in self._unpacker:
-            match command:
-                case {"do": "spawn", "spec": spec}:
-                    self._spawn(spec)
-                case {"do": "tell", "to": to, "message": message}:
-                    self._tell(to, message)
-                case {"do": "signal", "id": agent, "signal": number}:
-                    for pid, name in self._ids.items():
-                        if name == agent:
-                            os.kill(pid, number)
-                case {"do": "quit"}:
-                    self._launcher_here = self._survive = False
+            self._obey(command)
 
-    def _spawn(self, spec: Message) -> None:
+    def _obey(self, command: Message) -> Message:
+        """Do it, and say what came of it."""
+        match command:
+            case {"do": "spawn", "spec": spec}:
+                return self._spawn(spec)
+            case {"do": "tell", "to": to, "message": message}:
+                self._tell(to, message)
+            case {"do": "signal", "id": agent, "signal": number}:
+                return self._signal(agent, number)
+            case {"do": "restart", "id": agent, "orders": orders}:
+                return self._restart(agent, orders)
+            case {"do": "deafen"}:
+                self._deaf = True
+                self._telemetry.close()
+            case {"do": "end_by", "at_ns": int(at_ns)}:
+                self._end_ns = at_ns
+            case {"do": "list"}:
+                lives = {name: self._specs[name].get("life", 1) for name in self._specs}
+                agents = {name: {"pid": pid, "life": lives[name]} for pid, name in self._ids.items()}
+                return {"agents": agents, "lives": lives, "launcher": self._launcher_here}
+            case {"do": "quit"}:
+                self._launcher_here = self._survive = False
+            case _:
+                return {"error": f"no such command: {command!r}"}
+        return {}
+
+    def _signal(self, agent: str, number: int) -> Message:
+        self._reap()
+        for pid, name in self._ids.items():
+            if name == agent:
+                if number == signal.SIGKILL:
+                    self._asked.add(pid)
+                os.kill(pid, number)
+                return {"life": self._specs[agent].get("life", 1)}
+        return {"error": f"{agent} is not running"}
+
+    def _restart(self, agent: str, orders: list[Message]) -> Message:
+        self._reap()
+        last = self._specs.get(agent)
+        if last is None or agent not in self._fallen:
+            return {"error": f"{agent} has not died"}
+        if last["life"] >= MAX_LIFE:
+            return {"error": f"{agent} has had {MAX_LIFE} lives, which is all that there are"}
+        born = (time.monotonic_ns() - self._start_ns) * 1e-9 * last["pace"]
+        spec: Message = {**reborn(last, last["life"] + 1, born, self._start_ns), "orders": orders}
+        return self._spawn(spec)
+
+    def _spawn(self, spec: Message) -> Message:
         pid = os.fork()
         if pid == 0:
             self._be_agent(spec)
         self._ids[pid] = spec["id"]
-        self._event({"event": "spawned", "id": spec["id"], "pid": pid})
+        self._fallen.discard(spec["id"])
+        self._specs[spec["id"]] = spec
+        life = spec.get("life", 1)
+        self._event({"event": "spawned", "id": spec["id"], "pid": pid, "life": life})
+        return {"life": life}
 
     def _be_agent(self, spec: Message) -> NoReturn:
         """In the child: shed what is the nursery's, then be the agent. Its standard error goes to a file."""
@@ -124,6 +189,7 @@ class Nursery:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the launcher's business
             self._telemetry.close()
+            self._door.close()
             os.close(self._wake)
             os.close(self._woken)
             errors = os.open(spec["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -141,6 +207,11 @@ class Nursery:
 
     def _tell(self, to: str | None, message: Message) -> None:
         """A datagram waits for room: a command to an agent may not get lost as telemetry may."""
+        match message:
+            case {"tell": "start", "at_ns": int(at_ns)}:
+                self._start_ns = at_ns
+            case {"tell": "join"} if to in self._specs:
+                self._specs[to] = met(self._specs[to], message)
         datagram = self._pack(message)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.settimeout(GRACE_REAL_S)
@@ -161,7 +232,21 @@ class Nursery:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if not pid:
                     return
-                self._event({"event": "exited", "id": self._ids.pop(pid), "pid": pid, "status": status})
+                agent = self._ids.pop(pid)
+                if os.WIFSIGNALED(status):
+                    self._fallen.add(agent)
+                with suppress(KeyError, OSError):  # where its next life will listen
+                    os.unlink(self._specs[agent]["control"])  # noqa: PTH108
+                self._event(
+                    {
+                        "event": "exited",
+                        "id": agent,
+                        "pid": pid,
+                        "life": self._specs[agent].get("life", 1),
+                        "status": status,
+                        "asked": pid in self._asked,
+                    }
+                )
 
     def _event(self, event: Message) -> None:
         if not self._launcher_here:

@@ -114,6 +114,7 @@ def edges_agree(folder: Folder, run: Collected) -> list[str]:
     """For every edge and kind: sent = received, in messages and bytes; less may come where a fault struck."""
     agents, edges = folder.touched
     agents |= {name.partition("@")[0] for name in run.statements if "@" in name}
+    agents |= {name for name in run.statements if "@" in name}
     whole = {name: each for name, each in censuses(run.statements).items() if name not in agents}
 
     def counted(name: str) -> Callable[[str], bool]:

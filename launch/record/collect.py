@@ -6,6 +6,7 @@ summary of a run that still goes on costs it nothing.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,7 +56,7 @@ class Collected(NamedTuple):
 
 
 class Journal(NamedTuple):
-    """One life's rows."""
+    """One life's rows, in a file."""
 
     agent: Agent
     life: int
@@ -103,7 +104,7 @@ def collect(folder: Folder) -> Collected:
         (ours, torn), (theirs, also_torn) = _gather(raw["dispatcher"], jobs), _gather(raw["server"], visits)
         if ended:
             dead = [each for lives in raw.values() for each in lives if each.name not in statements]
-            _bury(folder, dead, ours, theirs)
+            bury(folder, [(each.agent, each.life) for each in dead], ours, theirs)
         ours["latency"] = ours["done"] - ours["arrival"]
         _save(jobs, ours, {"final": ended, "torn": torn})
         _save(visits, theirs, {"final": ended, "torn": also_torn})
@@ -111,9 +112,15 @@ def collect(folder: Folder) -> Collected:
         raise UserError(f"{path}: holds no journals: its agents were never started; {NAME_A_RUN}")
     if ended:
         _clear(folder)
-    again = (ours["state"] == RESENT) | (ours["state"] == RETURNED)
-    fates, given_up = ({name: column[mask] for name, column in ours.items()} for mask in (~again, again))
+    fates, given_up = parted(ours)
     return Collected(dispatchers, servers, fates, theirs, statements, torn + also_torn, given_up)
+
+
+def parted(jobs: Table) -> tuple[Table, Table]:
+    """Rows that tell a job's fate, and those of attempts after which it was sent again."""
+    again = (jobs["state"] == RESENT) | (jobs["state"] == RETURNED)
+    fates, given_up = ({name: column[mask] for name, column in jobs.items()} for mask in (~again, again))
+    return fates, given_up
 
 
 def life_name(agent: str, life: int) -> str:
@@ -155,39 +162,61 @@ def _statements(folder: Folder) -> dict[str, dict[str, Any]]:
 
 
 def _gather(lives: list[Journal], kind: _Kind) -> tuple[Table, list[str]]:
-    """One role's journals, one after the other; peers' indices become those of the whole run.
-
-    Also the agents whose last row is cut off. Beside the columns themselves one journal at a time is held.
-    """
+    """One role's journals as one table, and whose last row is cut off."""
     width = np.dtype(kind.dtype).itemsize
     sizes = [journal.path.stat().st_size for journal in lives]  # a live one grows meanwhile
     torn = [journal.name for journal, size in zip(lives, sizes, strict=True) if size % width]
-    counts = [
+    written = [
         _written(journal.path, kind.dtype, size // width) for journal, size in zip(lives, sizes, strict=True)
     ]
-    place = {name: index for index, name in enumerate(kind.names[kind.other])}
-    own = {name: index for index, name in enumerate(kind.names[kind.role])}
-    owners = np.array([own[journal.agent.id] for journal in lives], dtype=np.uint16)
-    table: Table = {kind.role: np.repeat(owners, counts)}
-    table["life"] = np.repeat(np.array([journal.life for journal in lives], dtype=np.uint8), counts)
-    table |= {name: np.empty(sum(counts), dtype=code) for name, code in kind.dtype}
-    begin = 0
-    for journal, count in zip(lives, counts, strict=True):
-        if not count:
-            continue
-        rows = np.fromfile(journal.path, dtype=kind.dtype, count=count)
-        agent = journal.agent
-        known = (rows[kind.other] < len(agent.peers)) & (rows["state"] < len(kind.names["state"]))
+
+    def load(number: int) -> Column:
+        path, count = lives[number].path, written[number]
+        rows = np.fromfile(path, dtype=kind.dtype, count=count)
+        known = (rows[kind.other] < len(lives[number].agent.peers)) & (
+            rows["state"] < len(kind.names["state"])
+        )
         if not known.all():
             raise UserError(
-                f"{journal.path}: row {int(np.argmin(known))} is damaged; copy the run again from its origin"
+                f"{path}: row {int(np.argmin(known))} is damaged; copy the run again from its origin"
             )
-        peers = np.array([place[peer] for peer in agent.peers], dtype=np.uint16)
-        rows[kind.other] = peers[rows[kind.other]]
-        for name, _ in kind.dtype:
-            table[name][begin : begin + count] = rows[name]
+        return rows
+
+    return table(
+        kind.role, kind.names, kind.dtype, [(each.agent, each.life) for each in lives], written, load
+    ), torn
+
+
+def table(
+    role: str,
+    names: dict[str, list[str]],
+    dtype: list[tuple[str, str]],
+    lives: list[tuple[Agent, int]],
+    counts: list[int],
+    load: Callable[[int], Column],
+) -> Table:
+    """Journals one after the other; peers' indices become those of the whole run.
+
+    ``load(i)`` gives the ``counts[i]`` rows of the i-th life. Beside the columns themselves one journal at a time
+    is held.
+    """
+    other = "server" if role == "dispatcher" else "dispatcher"
+    place = {name: index for index, name in enumerate(names[other])}
+    own = {name: index for index, name in enumerate(names[role])}
+    owners = np.array([own[agent.id] for agent, _ in lives], dtype=np.uint16)
+    made: Table = {role: np.repeat(owners, counts)}
+    made["life"] = np.repeat(np.array([life for _, life in lives], dtype=np.uint8), counts)
+    made |= {name: np.empty(sum(counts), dtype=code) for name, code in dtype}
+    begin = 0
+    for number, count in enumerate(counts):
+        if not count:
+            continue
+        rows = load(number)
+        peers = np.array([place[peer] for peer in lives[number][0].peers], dtype=np.uint16)
+        for name, _ in dtype:
+            made[name][begin : begin + count] = peers[rows[name]] if name == other else rows[name]
         begin += count
-    return table, torn
+    return made
 
 
 def _written(path: Path, dtype: list[tuple[str, str]], rows: int) -> int:
@@ -198,22 +227,22 @@ def _written(path: Path, dtype: list[tuple[str, str]], rows: int) -> int:
     return rows - tail + (int(used[-1]) + 1 if len(used) else 0)
 
 
-def _bury(folder: Folder, lives: list[Journal], jobs: Table, visits: Table) -> None:
+def bury(folder: Folder, lives: list[tuple[Agent, int]], jobs: Table, visits: Table) -> None:
     """Jobs in flight whose dispatcher died are lost by that; visits whose server died ended then.
 
     ``lives``: those that left no statement.
     """
     deaths = folder.deaths
-    for journal in lives:
-        role, table = journal.agent.role, jobs if journal.agent.role == "dispatcher" else visits
-        index = [agent.id for agent in folder.of(role)].index(journal.agent.id)
-        own = (table[role] == index) & (table["life"] == journal.life)
-        if role == "dispatcher":
-            table["state"][own & (table["state"] == IN_FLIGHT)] = LOST + CAUSES.index("dispatcher")
+    for agent, life in lives:
+        made = jobs if agent.role == "dispatcher" else visits
+        index = [each.id for each in folder.of(agent.role)].index(agent.id)
+        own = (made[agent.role] == index) & (made["life"] == life)
+        if agent.role == "dispatcher":
+            made["state"][own & (made["state"] == IN_FLIGHT)] = LOST + CAUSES.index("dispatcher")
         else:
-            held = own & (table["state"] == HELD)
-            table["state"][held] = DIED
-            table["noticed"][held] = deaths.get((journal.agent.id, journal.life), np.nan)
+            held = own & (made["state"] == HELD)
+            made["state"][held] = DIED
+            made["noticed"][held] = deaths.get((agent.id, life), np.nan)
 
 
 def _save(kind: _Kind, table: Table, note: dict[str, object]) -> None:

@@ -11,6 +11,7 @@ messages.json   each agent's counts           summary.json  the results
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict, TypeVar
 
@@ -81,9 +82,11 @@ class Happening(msgspec.Struct, kw_only=True, omit_defaults=True):
     what: str = ""  # for a person
     by: str = "schedule"  # or chaos, hand; of a death: fault, or unknown
     number: int = 0  # of the fault: pairs an end with its beginning
+    fault: dict[str, Any] = {}  # as a file would say it (begin)
     life: int = 1  # of the agent that died or was started
     why: str = ""  # it died
     entry: dict[str, Any] = {}  # of an agent that joined, as in plan.json
+    fragment: dict[str, list[Any]] = {}  # of an agent that topology.json does not know: what to add there
 
 
 class Folder(NamedTuple):
@@ -126,9 +129,10 @@ class Folder(NamedTuple):
 def open_run(path: Path) -> Folder:
     """Read what a run directory says of itself. Raises UserError if it is none."""
     plan = _typed(path / "plan.json", Plan)
-    topology = resolve(read_json(path / "topology.json"), path / "topology.json").topology
+    told = happenings(path)
+    topology, entries = _with_joined(path, plan["agents"], told)
     launch = _typed(path / "launch.json", Launch) if (path / "launch.json").exists() else None
-    agents = tuple(Agent(each["id"], each["role"], tuple(each["peers"])) for each in plan["agents"])
+    agents = tuple(Agent(each["id"], each["role"], tuple(each["peers"])) for each in entries)
     wanted = {dispatcher.id: "dispatcher" for dispatcher in topology.dispatchers}
     wanted |= {server.id: "server" for server in topology.servers}
     if {agent.id: agent.role for agent in agents} != wanted or len(agents) != len(wanted):
@@ -138,7 +142,33 @@ def open_run(path: Path) -> Folder:
             raise UserError(
                 f"{path / 'plan.json'}: agents: {agent.id} has a peer of no such role; {NAME_A_RUN}"
             )
-    return Folder(path, topology, plan, launch, agents, happenings(path))
+    return Folder(path, topology, plan, launch, agents, told)
+
+
+def _with_joined(
+    path: Path, entries: list[AgentEntry], told: Sequence[Happening]
+) -> tuple[Topology, list[AgentEntry]]:
+    """Topology and agents in the end: who joined comes behind, also among the peers of the others.
+
+    Without those whose time to join did not come.
+    """
+    content = read_json(path / "topology.json")
+    known: dict[str, AgentEntry] = {each["id"]: {**each, "peers": list(each["peers"])} for each in entries}
+    try:
+        for each in told:
+            if each.event == "joined":
+                entry = msgspec.convert(each.entry, AgentEntry)
+                for field, more in each.fragment.items():
+                    content[field] = [*content[field], *more]
+                known.setdefault(entry["id"], entry)
+                for peer in entry["peers"]:
+                    if entry["id"] not in known[peer]["peers"]:
+                        known[peer]["peers"].append(entry["id"])
+    except (msgspec.ValidationError, KeyError) as error:
+        raise UserError(f"{path / 'faults.jsonl'}: joined: {error}; copy the run again") from error
+    topology = resolve(content, path / "topology.json").topology
+    late = {name for fault in topology.faults if fault.kind == "join" for name in fault.agents}
+    return topology.without(late - known.keys()), list(known.values())
 
 
 def happenings(path: Path) -> tuple[Happening, ...]:

@@ -145,7 +145,10 @@ class _Summary:
 
     def _mean_workloads(self, begin: float, end: float) -> dict[str, float]:
         visits = self.run.visits
-        gone = np.where(np.isnan(visits["departed"]), np.inf, visits["departed"])
+        gone = np.where(
+            np.isnan(visits["departed"]), visits["noticed"], visits["departed"]
+        )  # or died, or dropped
+        gone[np.isnan(gone)] = np.inf
         stay = np.minimum(gone, end) - np.maximum(visits["arrived"], begin)
         area = np.bincount(visits["server"], np.maximum(stay, 0.0), minlength=len(self.run.servers))
         means = area / self.scale / (end - begin) if end > begin else np.zeros(len(area))

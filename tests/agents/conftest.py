@@ -1,27 +1,26 @@
 """A fabric: real machines joined by perfect edges, under a clock that jumps to the next deadline.
 
 No mocks: dispatchers and servers are the ones that processes run. Every message arrives at the instant it
-was sent, in order, so that what happens is the model itself.
+was sent, in order, so that what happens is the model itself. Nobody is ever asked whether he lives.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import isnan
 from typing import Any
 
 import pytest
 
-from gmsr.agents.dispatcher import Dispatcher
+from gmsr.agents.dispatcher import Dispatcher, Terms
 from gmsr.agents.feeds.every_change import EveryChange
-from gmsr.agents.gauge import Gauge
 from gmsr.agents.ledger import Ledger
 from gmsr.agents.machine import NEVER, Machine
 from gmsr.agents.policies import POLICIES
 from gmsr.agents.process import load
-from gmsr.agents.server import Server
-from gmsr.agents.sharing import Sharing
+from gmsr.agents.server import Server, Service, Upkeep
+from gmsr.agents.suspicion import Suspicion
 from gmsr.agents.view import View
 from gmsr.agents.workload import stream, workload
-from gmsr.broker.wire import REPORT
 from gmsr.topology import curves
 
 Row = tuple[float, ...]
@@ -33,8 +32,12 @@ class ListRows:
     def __init__(self) -> None:
         self.rows: list[Row] = []
 
-    def write(self, number: int, peer: int, state: int, *rest: float) -> None:
+    def open(self, number: int, peer: int, state: int, *rest: float) -> int:
         self.rows.append((number, peer, state, *rest))
+        return len(self.rows) - 1
+
+    def settle(self, place: int, number: int, peer: int, state: int, *rest: float) -> None:
+        self.rows[place] = (number, peer, state, *rest)
 
 
 class Fabric:
@@ -77,17 +80,16 @@ class Fabric:
                 "kind": "poisson", "rate": rates[dispatcher] * scale, "on": 1.0, "off": 1.0, "schedule": "",
             }  # fmt: skip
             view = View(servers, chosen.reads, (weights or {}).get(dispatcher, [1.0] * len(servers)))
-            rule = chosen(view, stream(seed, dispatcher, "policy"), **(options or {}))
-            rows: Any = self.journals.setdefault(dispatcher, ListRows())
+            rows = self.journals.setdefault(dispatcher, ListRows())
             self.dispatchers[dispatcher] = Dispatcher(
                 "run",
                 dispatcher,
                 view,
-                rule,
+                partial(chosen, random=stream(seed, dispatcher, "policy"), **(options or {})),
                 workload(arrivals, size_spec, seed, dispatcher),
                 Ledger(rows, duration),
-                duration,
-                cooldown,
+                Suspicion(NEVER, len(servers)),
+                Terms(duration, cooldown),
             )
         self.machines.update(self.servers)
         self.machines.update(self.dispatchers)
@@ -100,11 +102,10 @@ class Fabric:
         reads: Sequence[str],
         scale: float,
     ) -> Server:
-        curve = curves.make(dict(description))
-        rows: Any = self.journals.setdefault(name, ListRows())
-        sharing = Sharing(lambda jobs: scale * curve.value(jobs / scale))
-        gauge = Gauge(REPORT, reads, curve, scale, self.widths.get(name, 0.0))
-        return Server("run", mine, sharing, gauge, EveryChange(), rows)
+        service = Service(curves.make(dict(description)), scale, self.widths.get(name, 0.0), reads)
+        return Server(
+            "run", mine, service, EveryChange(), self.journals.setdefault(name, ListRows()), Upkeep()
+        )
 
     def come_up(self) -> None:
         """Greetings until all edges are up."""
@@ -125,7 +126,7 @@ class Fabric:
                     machine.outbox.clear()
                     for peer, messages in outgoing.items():
                         self.told.setdefault(f"{name}>{peer}", []).extend(messages)
-                        self.machines[peer].received(name, messages, self.now)
+                        self.machines[peer].received(name, 1, messages, self.now)
                         self.machines[peer].advance(self.now)
             if self.validating:
                 for machine in self.machines.values():
@@ -145,8 +146,6 @@ class Fabric:
             self.deliver()
         if until == NEVER:
             assert all(machine.finished for machine in self.machines.values())
-            for machine in self.machines.values():
-                machine.close()
 
     def workload(self, server: str, start: float, end: float) -> float:
         """Time average of the number of jobs at a server over [start, end], from its visits."""

@@ -144,9 +144,9 @@ def test_what_does_not_belong_here_is_refused_and_changes_nothing(fabric: Build)
     world.run(until=5.0)
     dispatcher, server = world.dispatchers["d1"], world.servers["s1"]
     before = dispatcher.status()
-    dispatcher.received("s1", [(JOB, 1, 1.0), (HELLO, "run", "s1"), (WELCOME, "other"), (BYE,)], 5.0)
-    dispatcher.received("s1", [(REPORT,), (REPORT, 1.0, 2.0), (COMPLETION, 10**6)], 5.0)
-    server.received("d1", [(COMPLETION, 1), (REPORT, 1.0), (HELLO, "other", "d1")], 5.0)
+    dispatcher.received("s1", 1, [(JOB, 1, 1.0), (HELLO, "run", "s1"), (WELCOME, "other"), (BYE,)], 5.0)
+    dispatcher.received("s1", 1, [(REPORT,), (REPORT, 1.0, 2.0), (COMPLETION, 10**6)], 5.0)
+    server.received("d1", 1, [(COMPLETION, 1), (REPORT, 1.0), (HELLO, "other", "d1")], 5.0)
     world.deliver()
     assert dispatcher.status() == before
     assert (dispatcher.refused, server.refused) == (6, 3)
@@ -158,7 +158,7 @@ def test_a_job_that_cannot_be_sent_is_booked_as_lost(fabric: Build) -> None:
     world.come_up()
     dispatcher = world.dispatchers["d1"]
     dispatcher.advance(dispatcher.deadline())
-    dispatcher.unsent("s1", dispatcher.outbox.pop("s1"), 1.0)
+    dispatcher.unsent("s1", dispatcher.outbox.pop("s1"), 1.0, "unroutable")
     dispatcher.validate()
     assert dispatcher.statement()["lost"] == {"unroutable": 1}
 

@@ -63,16 +63,16 @@ class Wires:
 
 def wait(endpoint: Endpoint, patience_s: float = PATIENCE_S) -> None:
     """As the agents' loop waits: by the descriptor, after ``pending`` was asked."""
-    if not endpoint.pending() and not select.select([endpoint.fd], (), (), patience_s)[0]:
+    if not endpoint.pending() and not select.select(endpoint.fds, (), (), patience_s)[0]:
         pytest.fail("nothing came")
 
 
 def receive(endpoint: Endpoint, frames: int = 1) -> Arrived:
-    """At least so many good frames."""
+    """What at least so many good frames held."""
     arrived: Arrived = []
     while len(arrived) < frames:
         wait(endpoint)
-        arrived += endpoint.receive()
+        arrived += [(peer, messages) for peer, (_, _, messages) in endpoint.receive()]
     return arrived
 
 
@@ -81,7 +81,7 @@ def until(condition: Callable[[], object], endpoint: Endpoint) -> None:
     end = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < end, "it never came to be"
-        select.select([endpoint.fd], (), (), 0.01)
+        select.select(endpoint.fds, (), (), 0.01)
         endpoint.receive()
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmsr.broker.census import Census, reconcile
-from gmsr.broker.wire import COMPLETION, JOB, REPORT, Message, decode, encode
+from gmsr.broker.wire import COMPLETION, JOB, REPORT, Message, count, decode, encode
 
 Plain = Mapping[str, Any]
 
@@ -27,15 +27,20 @@ def test_plain_form() -> None:
     d1, s1 = census("s1"), census("d1")
     carry(d1, s1, ("d1", "s1"), [(JOB, 1, 1.0), (JOB, 300, 1.0)])
     s1.dropped["sender"] += 1
+    count([(JOB, 1, 1.0)], s1.lost["d1"])
+    count([(JOB, 300, 1.0)], s1.stale["d1"])
     plain = s1.to_plain()
     assert plain["received"] == {"d1": {"job": [2, 12 + 14]}}
     assert plain["sent"] == {"d1": {}}
+    assert plain["lost"] == {"d1": {"job": [1, 12]}}
+    assert plain["stale"] == {"d1": {"job": [1, 14]}}
     assert plain["frames"] == {"sent": {"d1": 0}, "received": {"d1": 1}}
-    assert plain["frame_bytes"] == {"sent": {"d1": 0}, "received": {"d1": 2 + 12 + 14}}
+    assert plain["frame_bytes"] == {"sent": {"d1": 0}, "received": {"d1": 4 + 12 + 14}}
     assert plain["dropped"] == {
-        "malformed": 0, "oversized": 0, "version": 0, "kind": 0, "fields": 0, "sender": 1,
+        "malformed": 0, "oversized": 0, "version": 0, "head": 0, "kind": 0, "fields": 0, "sender": 1, "stale": 0,
     }  # fmt: skip
     assert plain["unsent"] == {"unroutable": 0, "full": 0}
+    assert plain["strangers"] == 0
 
 
 message = st.one_of(

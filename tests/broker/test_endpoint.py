@@ -100,13 +100,13 @@ def test_a_send_that_takes_the_mark_away_hides_no_frame(wires: Wires) -> None:
     assert s1.receive() == []
     assert not s1.pending()
     d1.send("s1", [(JOB, 1, 1.0)])
-    assert select.select([s1.fd], (), (), PATIENCE_S)[0]
+    assert select.select(s1.fds, (), (), PATIENCE_S)[0]
     end = time.monotonic() + PATIENCE_S
-    while select.select([s1.fd], (), (), 0)[0]:
+    while select.select(s1.fds, (), (), 0)[0]:
         assert time.monotonic() < end, "sending never took the mark away"
         s1.send("d1", [(COMPLETION, 1)])
     assert s1.pending()
-    assert s1.receive() == [("d1", [(JOB, 1, 1.0)])]
+    assert s1.receive() == [("d1", (1, 2, [(JOB, 1, 1.0)]))]
 
 
 def test_one_call_reads_so_much_and_no_more(wires: Wires) -> None:
@@ -121,11 +121,44 @@ def test_one_call_reads_so_much_and_no_more(wires: Wires) -> None:
         arrived = s1.receive()
         calls += 1
         assert len(arrived) <= FRAMES_A_TURN
-        jobs += [message[1] for _, messages in arrived for message in messages]
+        jobs += [message[1] for _, (_, _, messages) in arrived for message in messages]
     assert calls > 1
     assert jobs == list(range(frames))
     assert not s1.receive()
     assert not s1.pending()
+
+
+def test_a_peer_that_floods_takes_no_turn_of_another(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ROUTER reads its peers in turn, and looks who has woken every 100 parts. The flood has filled every queue."""
+    monkeypatch.setattr(module, "QUEUED_FRAMES", 4 * FRAMES_A_TURN)
+    s1, d2 = wires.server("s1", "d1", "d2"), wires.dispatcher("d2", "s1")
+    d2.send("s1", GREETING)
+    receive(s1)
+    flood = wires.bare("d1", "s1")
+    while flood.poll(300, zmq.POLLOUT):
+        flood.send(encode([(JOB, 1, 1.0)]))
+    assert [peer for peer, _ in s1.receive()] == ["d1"] * FRAMES_A_TURN
+    assert s1.pending()  # and the mark is gone: the next one is for d2
+    for number in range(10):
+        d2.send("s1", [(JOB, number, 1.0)])
+    assert select.select(s1.fds, (), (), PATIENCE_S)[0]
+    turn = [peer for peer, _ in s1.receive()]
+    assert len(turn) == FRAMES_A_TURN, "the flood is still on"
+    assert "d2" in turn[:100]
+
+
+def test_frames_are_numbered_by_edge_in_a_life(wires: Wires) -> None:
+    s1, s2 = wires.server("s1", "d1"), wires.server("s2", "d1")
+    d1 = Endpoint("d1", 3)
+    d1.allow(["s1", "s2"])
+    for server in ("s1", "s2"):
+        d1.connect(server, wires.address(server))
+    for number in (1, 2, 3):
+        for server, far in (("s1", s1), ("s2", s2)):
+            d1.send(server, GREETING)
+            wait(far)
+            assert far.receive() == [("d1", (3, number, GREETING))]
+    d1.close()
 
 
 def test_more_than_a_frame_holds_goes_as_several(wires: Wires) -> None:

@@ -6,11 +6,17 @@ from random import Random
 import pytest
 
 from gmsr.broker.wire import (
+    ASK,
     BYE,
     COMPLETION,
+    HELD,
     HELLO,
     JOB,
+    LEAVING,
+    MISSED,
+    PING,
     REASONS,
+    REFUSED,
     REPORT,
     WELCOME,
     Tally,
@@ -25,6 +31,8 @@ CORPUS = [
     encode([(WELCOME, "run-1"), (REPORT, 0.25)]),
     encode([(JOB, number * 1000, 0.5 + number) for number in range(20)]),
     encode([(COMPLETION, 7), (REPORT, 0.5, float("inf")), (BYE,)]),
+    encode([(PING, 300), (ASK, 70_000), (MISSED,)], None, 31, 2**53 - 1),
+    encode([(HELD, 3, 1, *range(0, 240, 10)), (HELD, 3, 0), (REFUSED, 9), (LEAVING,)], None, 2, 300),
 ]
 
 
@@ -57,13 +65,13 @@ def test_nothing_but_a_refusal_escapes_and_the_count_is_exact() -> None:
     for _ in range(FRAMES):
         frame = mutated(random)
         try:
-            messages = decode(frame, tally)
+            life, number, messages = decode(frame, tally)
         except WireError as refusal:
             outcomes[refusal.reason] += 1
         else:
             outcomes["good"] += 1
             good_bytes += len(frame)
-            assert encode(messages) == frame
+            assert encode(messages, None, life, number) == frame
     assert sum(outcomes.values()) == FRAMES
     assert (tally.frames, tally.frame_bytes) == (outcomes["good"], good_bytes)
     assert set(outcomes) == {"good", *REASONS} - {"oversized"}
@@ -75,7 +83,7 @@ def test_every_bit_flip_of_the_corpus() -> None:
             flipped = bytearray(frame)
             flipped[bit // 8] ^= 1 << bit % 8
             try:
-                messages = decode(bytes(flipped))
+                life, number, messages = decode(bytes(flipped))
             except WireError:
                 continue
-            assert encode(messages) == flipped
+            assert encode(messages, None, life, number) == flipped

@@ -15,6 +15,7 @@ import msgpack
 import pytest
 import zmq
 
+from gmsr.agents.machine import NEVER
 from gmsr.broker import wire
 
 PROGRAM = "import sys, json; from gmsr.agents.process import main; main(json.load(sys.stdin))"
@@ -28,6 +29,7 @@ class Peer:
         self.context = zmq.Context()
         self.socket = self.router(own_id)
         self.heard: deque[tuple[Any, ...]] = deque()  # what came in one frame with what was waited for
+        self.sent = 0  # number of the last frame
         self.control = folder / "agent.ctl"
         self.telemetry = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.telemetry.bind(str(folder / "nursery"))
@@ -45,6 +47,11 @@ class Peer:
         socket.setsockopt(zmq.CONNECT_ROUTING_ID, peer.encode())
         socket.connect(address)
 
+    def send(self, target: bytes, messages: list[wire.Message]) -> None:
+        """One frame, under the next number."""
+        self.sent += 1
+        self.socket.send_multipart([target, wire.encode(messages, None, 1, self.sent)])
+
     def hear(self, kind: int) -> tuple[Any, ...]:
         """The next message of one kind; others are passed over."""
         deadline = time.monotonic() + PATIENCE_S
@@ -55,7 +62,7 @@ class Peer:
                     return tuple(message)
             if not self.socket.poll(max(0, int((deadline - time.monotonic()) * 1000))):
                 break
-            self.heard.extend(wire.decode(self.socket.recv_multipart()[1]))
+            self.heard.extend(wire.decode(self.socket.recv_multipart()[1])[2])
         pytest.fail(f"no message of kind {wire.KIND_NAMES[kind]} came")
 
     def start(self) -> None:
@@ -91,7 +98,8 @@ def agent(spec: dict[str, object]) -> Iterator[subprocess.Popen[str]]:
 
 def common(folder: Path, own_id: str) -> dict[str, object]:
     return {
-        "id": own_id, "run": "run", "pace": 1.0, "duration": 600.0,
+        "id": own_id, "run": "run", "life": 1, "born": 0.0, "start_ns": 0, "pace": 1.0, "duration": 600.0,
+        "cooldown": 1.0, "heartbeat": NEVER, "seed": 1,
         "rows": str(folder / "rows"), "statement": str(folder / "statement"),
         "telemetry": str(folder / "nursery"), "control": str(folder / "agent.ctl"),
         "telemetry_real_s": 1.0, "reads": ["marginal"], "delays": {},
@@ -99,10 +107,11 @@ def common(folder: Path, own_id: str) -> dict[str, object]:
 
 
 def server_spec(folder: Path, address: str, curve: dict[str, object], reads: list[str]) -> dict[str, object]:
-    """A server "s1" of one dispatcher "d1"."""
+    """A server "s1" of one dispatcher "d1", that is never asked whether it lives."""
     return common(folder, "s1") | {
         "role": "server", "address": address, "dispatchers": ["d1"], "scale": 1.0, "smoothing": 0.0,
         "curve": curve, "feed": "gmsr.agents.feeds.every_change:EveryChange", "reads": reads,
+        "drop": False,
     }  # fmt: skip
 
 
@@ -112,5 +121,5 @@ def dispatcher_spec(folder: Path, address: str, rate: float) -> dict[str, object
         "role": "dispatcher", "servers": ["s1"], "addresses": [address], "weights": [1.0],
         "arrivals": {"kind": "poisson", "rate": rate, "on": 1.0, "off": 1.0, "schedule": ""},
         "sizes": {"kind": "exponential", "mean": 1.0, "sigma": 1.0, "alpha": 1.5, "ratio": 10.0, "values": ""},
-        "seed": 1, "policy": "gmsr.agents.policies.gmsr:Gmsr", "options": {}, "cooldown": 1.0,
+        "policy": "gmsr.agents.policies.gmsr:Gmsr", "options": {}, "again": False,
     }  # fmt: skip

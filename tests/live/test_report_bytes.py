@@ -30,19 +30,19 @@ def frames_of_a_run(folder: Path, reads: list[str]) -> list[bytes]:
     completed = 0
     with agent(server_spec(folder, address, CURVE, reads)) as process:
         peer.connect(peer.socket, "s1", address)
-        peer.socket.send_multipart([b"s1", msgpack.packb([1, [wire.HELLO, "run", "d1"]])])
+        peer.socket.send_multipart([b"s1", msgpack.packb([2, 1, 1, [wire.HELLO, "run", "d1"]])])
         peer.hear(wire.WELCOME)
         peer.start()
         for job in range(JOBS):
-            peer.socket.send_multipart([b"s1", msgpack.packb([1, [wire.JOB, job, 1.0]])])
+            peer.socket.send_multipart([b"s1", msgpack.packb([2, 1, job + 2, [wire.JOB, job, 1.0]])])
         goodbye_said = False
         while process.poll() is None and peer.socket.poll(30_000):
             frames.append(peer.socket.recv_multipart()[1])
-            content = msgpack.unpackb(frames[-1])[1:]
+            content = msgpack.unpackb(frames[-1])[3:]
             completed += sum(message[0] == wire.COMPLETION for message in content)
             if completed == JOBS and not goodbye_said:
                 goodbye_said = True
-                peer.socket.send_multipart([b"s1", msgpack.packb([1, [wire.BYE]])])
+                peer.socket.send_multipart([b"s1", msgpack.packb([2, 1, JOBS + 2, [wire.BYE]])])
             if [wire.BYE] in content:
                 break
         assert process.wait(30) == 0
@@ -55,7 +55,11 @@ def frames_of_a_run(folder: Path, reads: list[str]) -> list[bytes]:
 def test_a_report_holds_the_declared_quantities_and_nothing_else(folder: Path, name: str) -> None:
     reads = list(load(POLICIES[name]).reads)
     frames = frames_of_a_run(folder, reads)
-    messages = [message for frame in frames for message in msgpack.unpackb(frame)[1:]]
+    contents = [msgpack.unpackb(frame) for frame in frames]
+    messages = [message for content in contents for message in content[3:]]
+    # Before its messages a frame says which version, life and number it is, and those are no secret.
+    first = contents[0][2]
+    assert [content[:3] for content in contents] == [[2, 1, first + step] for step in range(len(contents))]
     curve = curves.make(CURVE)
     expected = {
         "gmsr": [[curves.difference(curve, jobs, 1.0)] for jobs in range(JOBS + 1)],

@@ -158,7 +158,7 @@ def test_a_peer_of_the_same_role(wide_dir: Path, change: Change) -> None:
 @pytest.mark.parametrize("place", [4, 6])
 def test_a_row_that_is_damaged(run_dir: Path, place: int) -> None:
     data = bytearray((run_dir / ROWS[0]).read_bytes())
-    data[3 * JOB_ROW.size + place] = 9
+    data[3 * JOB_ROW.size + place] = 99
     (run_dir / ROWS[0]).write_bytes(data)
     with pytest.raises(UserError, match=r"d1.rows: row 3 is damaged"):
         summarise(run_dir)

@@ -1,0 +1,100 @@
+"""``gmsr simulate FILE``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import AS_JSON, FILE, emit, fault_options, opened, run_options, with_faults
+
+
+@click.command()
+@FILE
+@click.option("--policy", help="NAME or module:Class, with options as NAME:key=value.")
+@run_options
+@fault_options
+@click.option("--check", is_flag=True, help="Hold every turn against all invariants (slower).")
+@click.option("--shrink", is_flag=True, help="If it fails, find fewer faults with which it still does.")
+@click.option(
+    "--repeats", type=click.IntRange(1), default=1, show_default=True, help="Runs with seeds of their own."
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=None, help="Runs side by side [default: a core each]."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory to make [default: runs/…].")
+@AS_JSON
+def command(
+    file: str,
+    load: float | None,
+    pace: str,
+    faults: Path | None,
+    chaos: int | None,
+    delivery: str,
+    drop_orphans: bool,
+    check: bool,
+    shrink: bool,
+    repeats: int,
+    jobs: int | None,
+    out: Path | None,
+    as_json: bool,
+    **chosen: Any,
+) -> int | None:
+    """Run the topology FILE in one process under virtual time: the agents of `gmsr run`, a pure function of the seed.
+
+    Heartbeats are a tenth of a second times the pace, as in a run of that pace.
+    """
+    from gmsr.topology.errors import UserError
+
+    from .. import plan
+    from ..faults.draw import SIMULATED, draw
+    from ..world.repeats import Failure, shrunk, simulate_all
+
+    try:
+        speed = float(pace)
+    except ValueError as error:
+        raise UserError(f"--pace: {pace!r} is no number; virtual time needs no trial, give one") from error
+    topology = opened(file, load)
+    options = plan.options(
+        topology, pace=speed, again=delivery == "at-least-once", drop=drop_orphans, chaos=chaos, **chosen
+    )
+    if faults is not None:
+        topology = with_faults(topology, faults, options.duration)
+    if chaos is not None:
+        drawn = draw(topology, chaos, options.duration, kinds=SIMULATED)
+        topology = topology._replace(faults=(*topology.faults, *drawn))
+    results = simulate_all(topology, options, out, check or shrink, repeats, jobs)
+    failures = [each for each in results if isinstance(each, Failure)]
+    for failure in failures:
+        click.echo(f"error: seed {failure.seed}: {' '.join(failure.why.split())}", err=True)
+        click.echo(
+            f"replay: gmsr simulate {file} --seed {failure.seed} --check {_again(faults, chaos)}", err=True
+        )
+    if failures and shrink:
+        for fault in shrunk(topology, options._replace(seed=failures[0].seed)):
+            click.echo(f"still fails with: {fault.to_dict()}", err=True)
+    summaries: list[dict[str, Any]] = [each for each in results if not isinstance(each, Failure)]
+    _print(summaries, repeats, as_json)
+    return 1 if failures else None
+
+
+def _again(faults: Path | None, chaos: int | None) -> str:
+    given = [f"--faults {faults}"] if faults else []
+    return " ".join([*given, *([] if chaos is None else [f"--chaos {chaos}"])])
+
+
+def _print(summaries: list[dict[str, Any]], repeats: int, as_json: bool) -> None:
+    from ..record.text import text
+    from ..world.repeats import pooled, table_of
+
+    if repeats == 1:
+        for summary in summaries:
+            if as_json:
+                emit(summary)
+                for warning in summary["warnings"]:
+                    click.echo(f"warning: {warning}", err=True)
+            else:
+                click.echo(text(summary))
+    elif as_json:
+        emit({**pooled(summaries), "runs": summaries})
+    else:
+        click.echo(table_of(summaries))

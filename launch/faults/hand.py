@@ -1,0 +1,82 @@
+"""A fault by hand: it begins now, lasts as long as its process does or as was said, and then all is as before."""
+
+import re
+import signal
+import time
+from math import inf
+from typing import Any
+
+from gmsr.topology.errors import UserError
+from gmsr.topology.faults import DOWN, Fault, make, problems
+
+from ..operate import Testbed
+from ..record.folder import Folder, Happening, tell
+from .diary import begin_by_hand, in_force, line
+from .live import perform
+from .steps import actions
+
+LOOK_REAL_S = 0.1
+
+
+class ByHand:
+    """One fault on a testbed."""
+
+    def __init__(self, testbed: Testbed, plain: dict[str, Any]) -> None:
+        """``plain``: as a file would say it, without ``at``. Raises UserError, and does nothing, where it cannot be."""
+        self._testbed = testbed
+        folder = testbed.folder()
+        self._edges = folder.topology.edges
+        self.fault = _possible(testbed, folder, plain)
+        self._launched = testbed.launched
+        self.number = begin_by_hand(testbed.run_dir, self.fault, len(folder.topology.faults))
+        self._act(begin=True)
+
+    def wait(self) -> None:
+        """Until it is to end. Raises UserError if the run ends before."""
+        real_until = time.monotonic() + (self.fault.until - self._testbed.now) / self._testbed.control["pace"]
+        while (left := real_until - time.monotonic()) > 0.0:
+            self._testbed.agents()
+            time.sleep(min(left, LOOK_REAL_S))
+
+    def end(self) -> None:
+        """Mend it, unless somebody has."""
+        if all(each.number != self.number for each in in_force(self._testbed.run_dir, self._edges)):
+            return
+        now = self._testbed.now
+        tell(self._testbed.run_dir, line(self.fault, False, now, self.number, "hand"))
+        self._act(begin=False)
+
+    def _act(self, begin: bool) -> None:
+        lasting = [each.fault for each in in_force(self._testbed.run_dir, self._edges)]
+        for action in actions(self.fault, begin):
+            perform(self._testbed, action, lasting)
+            if action.do in ("kill", "restart") and not self._launched:
+                self._testify(action.agent, begin)
+
+    def _testify(self, agent: str, died: bool) -> None:
+        """What the launcher would have told, were it there."""
+        life = next(each.life for each in self._testbed.agents() if each.id == agent)
+        told = Happening(
+            t=self._testbed.now,
+            event="died" if died else "started",
+            agents=[agent],
+            life=life,
+            by="fault" if died else "hand",
+            why=signal.SIGKILL.name if died else "",
+        )
+        tell(self._testbed.run_dir, told)
+
+
+def _possible(testbed: Testbed, folder: Folder, plain: dict[str, Any]) -> Fault:
+    now, topology = testbed.now, folder.topology
+    if now >= testbed.control["duration"]:
+        raise UserError(f"{testbed.run_dir}: its duration is over; nothing can be done to it any more")
+    fault = make({**plain, "at": max(now, 0.0)}, topology.edges)
+    there = [each.fault for each in in_force(testbed.run_dir, topology.edges)]
+    for problem in problems([*there, fault], topology, inf):
+        raise UserError(re.sub(r"faults\[\d+\]: ", "", problem))
+    running = {each.id for each in testbed.agents() if each.state != "dead"}
+    for name in fault.agents if fault.kind in (*DOWN, "slow", "surge") else ():
+        if name not in running:
+            raise UserError(f"{name} is not running; name an agent that lives (gmsr ps tells)")
+    return fault

@@ -1,0 +1,108 @@
+"""``gmsr simulate``: a run in the deterministic world, which leaves the same directory behind as a live one."""
+
+import os
+import platform
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from gmsr.agents.journal import JOB_ROW, VISIT_ROW, MappedRows
+from gmsr.topology.errors import RunError, UserError
+from gmsr.topology.faults import LIVE_ONLY, Fault, problems
+from gmsr.topology.graph import Topology
+
+from .. import plan
+from ..demand import informed
+from ..record.collect import life_name
+from ..record.folder import tell, write_json
+from ..record.summary import summarise
+from ..run_dir import make_folder, write_plan
+from .checks import Broken, Watch
+from .world import Stuck, World
+
+
+def simulate(
+    topology: Topology,
+    options: plan.Options,
+    out: Path | None = None,
+    checked: bool = False,
+    by: str = "schedule",
+) -> dict[str, Any]:
+    """Run a topology with its faults under virtual time and return its summary, as ``run.run`` does.
+
+    A pure function of its arguments, but for the moment in ``plan.json``. ``checked`` holds every turn against
+    ``checks``. Raises UserError before anything is done, RunError where a property is broken.
+    """
+    policy = plan.choose(options.policy)
+    refuse(topology.faults, topology, options.duration)
+    if policy.informed:
+        topology = informed(topology)
+    run_dir = make_folder(topology, options, out)
+    topology = topology._replace(scale=options.scale)
+    try:
+        inputs = plan.prepare(topology, options, run_dir / "inputs")
+    except UserError:
+        shutil.rmtree(run_dir)  # we have just made it
+        raise
+    token = f"{Random(options.seed).getrandbits(128):032x}"  # as long as a live one
+    specs = plan.specs(topology, options, policy, run_dir, "nowhere", token, inputs)
+    write_plan(run_dir, options, policy, specs, inputs)
+    journals: list[MappedRows] = []
+
+    def rows(spec: Any) -> MappedRows:
+        journals.append(MappedRows(spec["rows"], VISIT_ROW if spec["role"] == "server" else JOB_ROW))
+        return journals[-1]
+
+    watch = Watch() if checked else None
+    world = World(
+        specs,
+        topology.faults,
+        rows,
+        lambda happening: tell(run_dir, happening),
+        check=watch.checks if watch else None,
+        tap=watch.sees if watch else None,
+        by=by,
+    )
+    failure = ""
+    try:
+        world.run()
+    except (Stuck, Broken) as error:
+        failure = str(error)
+    finally:
+        for journal in journals:
+            journal.close()
+    _write_ends(run_dir, world, failure)
+    if failure:
+        raise RunError(f"{failure}; what there is stands in {run_dir}")
+    return summarise(run_dir)
+
+
+def refuse(faults: Sequence[Fault], topology: Topology, duration: float) -> None:
+    """Raise UserError where a schedule does not fit, or asks for what only processes can suffer."""
+    for problem in problems(faults, topology, duration):
+        raise UserError(problem)
+    for number, fault in enumerate(faults):
+        if fault.kind in LIVE_ONLY:
+            raise UserError(
+                f"faults[{number}]: {fault.kind}: only live processes have one; use gmsr run, or leave it out"
+            )
+
+
+def _write_ends(run_dir: Path, world: World, failure: str) -> None:
+    for node in world.nodes.values():
+        if node.done:
+            name = life_name(node.name, node.spec["life"])
+            write_json(run_dir / "agents" / f"{name}.json", node.statement())
+    write_json(
+        run_dir / "launch.json",
+        {
+            "interrupted": False,
+            "failure": failure,
+            "ended_at": world.now,
+            "cpu": {},
+            "ready_real_s": 0.0,
+            "machine": {"cores": os.cpu_count(), "system": f"virtual time, {platform.platform()}"},
+        },
+    )

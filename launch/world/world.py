@@ -1,0 +1,296 @@
+"""Virtual time: from one deadline to the next, a pure function of the specifications, the faults and the seed.
+
+The driver does for all agents what ``agents.loop`` does for one. Frames arrive at the instant at which they were
+sent (an edge's delay and what is imposed on it come on top, in the receiver's ``Inlet``), and who has got one takes
+a turn before time goes on, first come first served. Nothing here reads a clock, a set's order or a global random
+source, so that a run repeats itself to the last byte.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from gmsr.agents.machine import NEVER
+from gmsr.agents.spec import reborn
+from gmsr.broker.wire import Frame
+from gmsr.topology.faults import Fault
+
+from ..faults.steps import Action, Step, concerning, steps
+from ..record.folder import Happening
+from .node import MakeRows, Node, through_bytes
+
+PATIENCE_S = 60.0
+"""A world that has not ended so long after the cool-down is stuck."""
+COUNTED_EVERY_S = 1.0
+
+
+class Stuck(Exception):
+    """The agents wait for each other for ever, or talk without end."""
+
+
+class World:
+    """All agents of a testbed.
+
+    ``latency``: a frame takes a random time of up to so much, in order on its edge (emulated seconds). ``observe`` is
+    told each happening, ``check`` is called after each turn, ``tap`` for each frame that goes out; ``by_bytes``
+    sends frames through the wire format.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[Any],
+        faults: Iterable[Fault],
+        make_rows: MakeRows,
+        observe: Callable[[Happening], None] = lambda _: None,
+        *,
+        check: Callable[["World", Node], None] | None = None,
+        tap: Callable[[Node, str, Frame], None] | None = None,
+        latency: float = 0.0,
+        by_bytes: bool = False,
+        by: str = "schedule",
+    ) -> None:
+        self.now = 0.0
+        self._make_rows = make_rows
+        self._observe = observe
+        self._check = check
+        self._tap = tap
+        self._counted_at = 0.0
+        self._latency = latency
+        self._by_bytes = by_bytes
+        self._by = by
+        self.faults = tuple(faults)
+        self._steps = deque(steps(self.faults, max(spec["duration"] for spec in specs)))
+        absent = {fault.agents[0] for fault in self.faults if fault.kind == "join"}
+        self._specs = {spec["id"]: spec for spec in specs}
+        self._absent = {name: self._specs[name] for name in self._specs if name in absent}
+        self.nodes = {
+            name: Node(_without(spec, absent), make_rows, latency)
+            for name, spec in self._specs.items()
+            if name not in absent
+        }
+        self._end = max(spec["duration"] + spec["cooldown"] for spec in specs)
+        self._turns: deque[Node] = deque()
+        self._wakes: list[tuple[float, int, Node]] = []
+        self._order = 0
+        self._begun = False
+        self._news = True  # an agent has ended, died or come since the last count
+        self._left: list[str] = []
+
+    def come_up(self) -> None:
+        """Greetings, until all edges are up; time stands still."""
+        for node in self.nodes.values():
+            node.machine.knock()
+            self._post(node)
+        self._settle()
+        for node in self.nodes.values():
+            if not node.machine.ready:
+                raise Stuck(f"{node.name} was not welcomed everywhere")
+        self._begun = True
+        for node in self.nodes.values():
+            self._foresee(node)
+
+    def run(self, until: float = NEVER) -> None:
+        """To the end, or to ``until``. Raises Stuck."""
+        if not self._begun:
+            self.come_up()
+        while not self._over():
+            following = self._following()
+            if following > until:
+                self.now = until
+                return
+            if following > self._end + PATIENCE_S:
+                raise Stuck(self._who_is_left())
+            if following >= self._counted_at + COUNTED_EVERY_S:
+                self._count()
+            self.now = max(self.now, following)
+            if self._steps and self._steps[0].t <= self.now:
+                self._do(self._steps.popleft())
+            else:
+                self._turn(heappop(self._wakes)[2])
+            self._settle()
+
+    def _count(self) -> None:
+        """Bound what waits to be counted."""
+        self._counted_at = self.now
+        for node in self.nodes.values():
+            if not node.done and node.alive:
+                node.count(self.nodes)
+
+    def _over(self) -> bool:
+        """Whether all have ended that live, or will again."""
+        if self._news:
+            self._news = False
+            coming = {
+                action.agent for step in self._steps for action in step.actions if action.do == "restart"
+            }
+            self._left = [
+                node.name
+                for node in self.nodes.values()
+                if not node.done and (node.alive or node.name in coming)
+            ]
+        return not self._left
+
+    def _following(self) -> float:
+        """When something happens next."""
+        wakes = self._wakes
+        while wakes and not wakes[0][2].wakes_at(wakes[0][0]):
+            heappop(wakes)
+        following = wakes[0][0] if wakes else NEVER
+        return min(following, self._steps[0].t) if self._steps else following
+
+    def _who_is_left(self) -> str:
+        return f"at {self.now:g} s these had not ended: {', '.join(self._left[:5])}"
+
+    def _settle(self) -> None:
+        """Turns, until nobody has got a frame."""
+        turns = self._turns
+        while turns:
+            node = turns.popleft()
+            node.queued = False
+            self._turn(node)
+
+    def _turn(self, node: Node) -> None:
+        """As ``agents.loop``: read, advance, send."""
+        if not node.alive or node.frozen or node.done:
+            return
+        now = self.now
+        node.take(now, self._begun)
+        if self._begun:
+            node.machine.advance(now)
+        self._post(node)
+        if self._check:
+            self._check(self, node)
+        if self._begun:
+            if node.machine.finished:
+                node.count(self.nodes)
+                node.done = True
+                self._news = True
+            self._foresee(node)
+
+    def _post(self, node: Node) -> None:
+        machine, nodes, name = node.machine, self.nodes, node.name
+        while outbox := machine.outbox:  # what could not go may have been sent elsewhere
+            due = list(outbox.items())
+            outbox.clear()
+            for peer, messages in due:
+                other = nodes.get(peer)
+                if other is None or not other.listening:
+                    cause = "full" if other is not None and other.alive and not other.done else "unroutable"
+                    node.census.unsent[cause] += len(messages)
+                    machine.unsent(peer, messages, self.now, cause)
+                    continue
+                frame = node.stamp(peer, messages)
+                if self._tap:
+                    self._tap(node, peer, frame)
+                other.inbox.append((name, through_bytes(frame) if self._by_bytes else frame))
+                self._queue(other)
+
+    def _foresee(self, node: Node) -> None:
+        wake = node.machine.deadline()
+        if (release := node.inlet.deadline()) < wake:
+            wake = release
+        if wake != node.wake or wake <= self.now:
+            node.wake = wake
+            if wake < NEVER and not node.done:
+                self._order += 1
+                heappush(self._wakes, (wake, self._order, node))
+
+    def _do(self, step: Step) -> None:
+        fault = self.faults[step.number]
+        self._observe(
+            Happening(
+                t=self.now,
+                event="begin" if step.begin else "end",
+                kind=fault.kind,
+                agents=list(fault.agents),
+                edges=list(fault.edges),
+                what=fault.describe(),
+                by=self._by,
+                number=step.number,
+            )
+        )
+        for action in step.actions:
+            self._act(action)
+
+    def _act(self, action: Action) -> None:
+        name, node = action.agent, self.nodes.get(action.agent)
+        if action.do == "join":
+            self._join(name)
+        if node is None or node.done:
+            return
+        match action:
+            case Action("tell", _, dict(order)) if node.alive:
+                self._tell(node, order)
+            case Action("kill") if node.alive:
+                node.count(self.nodes)
+                node.alive = False
+                node.inbox.clear()
+                self._news = True
+                self._say("died", node, why="SIGKILL", by="fault")
+            case Action("restart") if not node.alive:
+                life = node.spec["life"] + 1
+                node.live(reborn(node.spec, life, self.now, 1), self._make_rows)
+                self._say("started", node)
+                for order in concerning(name, self._in_force()):
+                    self._tell(node, order)
+                self._queue(node)
+            case Action("freeze") if node.alive:
+                node.machine.order({"tell": "pause"}, self.now)
+                node.frozen = True
+            case Action("thaw") if node.frozen:
+                node.frozen = False
+                node.wake = NEVER
+                node.machine.order({"tell": "resume"}, self.now)
+                self._queue(node)
+
+    def _tell(self, node: Node, order: Mapping[str, Any]) -> None:
+        if order["tell"] == "impair":
+            if node.knows(order["peer"]):
+                node.inlet.impair(order["peer"], order["change"])
+            return
+        node.machine.order(order, self.now)
+        self._queue(node)
+
+    def _join(self, name: str) -> None:
+        """An agent begins; its peers are told, as the operator tells them."""
+        spec = self._absent.pop(name) | {"born": self.now, "start_ns": 1}
+        node = self.nodes[name] = Node(_without(spec, set(self._absent)), self._make_rows, self._latency)
+        self._news = True
+        self._say("started", node)
+        other = "dispatchers" if spec["role"] == "server" else "servers"
+        for number, peer in enumerate(spec[other]):
+            known = self.nodes.get(peer)
+            if known is None or known.done or not known.alive:
+                continue
+            weight = spec["weights"][number] if other == "servers" else _weight(known.spec, name)
+            known.meet(name)
+            known.inlet.impair(name, {"delay": spec["delays"].get(peer, 0.0)})
+            self._tell(known, {"tell": "join", "peer": name, "weight": weight})
+        self._queue(node)
+
+    def _in_force(self) -> list[Fault]:
+        return [fault for fault in self.faults if fault.at <= self.now < fault.until]
+
+    def _queue(self, node: Node) -> None:
+        if not node.queued and node.alive and not node.frozen:
+            node.queued = True
+            self._turns.append(node)
+
+    def _say(self, event: Any, node: Node, why: str = "", by: str = "schedule") -> None:
+        self._observe(
+            Happening(t=self.now, event=event, agents=[node.name], life=node.spec["life"], why=why, by=by)
+        )
+
+
+def _without(spec: Any, absent: set[str]) -> Any:
+    """A specification that does not know of some peers."""
+    lists = ("servers", "addresses", "weights") if spec["role"] == "dispatcher" else ("dispatchers",)
+    kept = [number for number, peer in enumerate(spec[lists[0]]) if peer not in absent]
+    return spec | {name: [spec[name][number] for number in kept] for name in lists}
+
+
+def _weight(spec: Any, server: str) -> float:
+    """Of the edge from a dispatcher to a server that its specification may know."""
+    weights = dict(zip(spec["servers"], spec["weights"], strict=True))
+    return float(weights.get(server, 1.0))
