@@ -11,7 +11,7 @@ from gmsr.broker.wire import BYE, COMPLETION, HELLO, JOB, REPORT, WELCOME
 
 from .inventory import Inventories
 from .ledger import MOST_IN_FLIGHT, Ledger
-from .machine import NEVER, Message, Outbox
+from .machine import LEAST_FACTOR, MOST_FACTOR, NEVER, Message, Outbox
 from .policies.base import Policy
 from .suspicion import ALIVE, DEAD, GONE, GREETING, SUSPECT, Suspicion
 from .view import View
@@ -167,14 +167,14 @@ class Dispatcher:
         if self._phase != CLOSING:
             self._offer(now)  # what is due already comes as it was to come
         match order:
-            case {"tell": "surge", "factor": float(factor)} if 0.0 < factor < NEVER:
+            case {"tell": "surge", "factor": float(factor)} if LEAST_FACTOR <= factor <= MOST_FACTOR:
                 if self._next != LAST:
                     self._next = (self._workload.surge(factor, now), self._next[1])
             case {"tell": "drain"} if self._phase != CLOSING:
                 self._phase = DRAINING
                 self._next = LAST
                 self._move_on(now)
-            case {"tell": "join", "peer": str(peer), "weight": float(weight)}:
+            case {"tell": "join", "peer": str(peer), "weight": float(weight)} if 0.0 <= weight < NEVER:
                 self._meet(peer, weight, now)
 
     def stop(self, now: float) -> None:

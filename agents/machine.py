@@ -26,6 +26,8 @@ Outbox = dict[str, list[Message]]
 """What is due to each peer, in order. Whoever sends it clears it."""
 
 NEVER = float("inf")
+LEAST_FACTOR, MOST_FACTOR = 1e-9, 1e9
+"""Of an operator's ``slow`` and ``surge``. Beyond, rates would round to 0 or overflow, and are no order."""
 
 
 class Machine(Protocol):

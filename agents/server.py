@@ -5,6 +5,7 @@ nobody but the dispatcher whose job it was, except for the reports that its feed
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from gmsr.broker import wire
@@ -15,7 +16,7 @@ from . import journal
 from .feeds.base import Feed
 from .gauge import Gauge
 from .journal import DEPARTED, DROPPED, UNHEARD, Rows
-from .machine import NEVER, Message, Outbox
+from .machine import LEAST_FACTOR, MOST_FACTOR, NEVER, Message, Outbox
 from .sharing import Sharing
 
 NAN = float("nan")
@@ -25,6 +26,8 @@ SILENT_AFTER = 20.0
 """In heartbeats: a dispatcher that has said nothing for so long is gone. It may come back."""
 CHECKED_EVERY = 5.0
 """In heartbeats: how often a server looks for such."""
+PROBES = [0.0, *(2.0**power for power in range(-20, 41))]
+"""Workloads at which a curve that an operator orders is tried."""
 
 
 class Service(NamedTuple):
@@ -142,10 +145,10 @@ class Server:
         """The operator's: ``slow`` (factor or curve), ``pause``, ``resume``, ``drain``, ``join`` (peer)."""
         self._depart(now)
         match order:
-            case {"tell": "slow", "factor": float(factor)} if 0.0 < factor < NEVER:
+            case {"tell": "slow", "factor": float(factor)} if LEAST_FACTOR <= factor <= MOST_FACTOR:
                 self._work_by(scaled(self._service.curve, factor), now)
-            case {"tell": "slow", "curve": dict(plain)}:
-                self._work_by(make(plain), now)
+            case {"tell": "slow", "curve": dict(plain)} if curve := _sound(plain):
+                self._work_by(curve, now)
             case {"tell": "pause"}:
                 self.sharing.change(None, now)
             case {"tell": "resume"}:
@@ -326,3 +329,15 @@ class Server:
         for column in (self._lives, self._unheard):
             column.append(0)
         self._heard.append(now)
+
+
+def _sound(plain: Mapping[str, Any]) -> Curve | None:
+    """The curve that an order describes; None if it describes none, or one that nobody can work by."""
+    try:
+        curve = make(plain)
+        points = [workload for workload, _ in curve.describe().get("points", ())]
+        rates = [curve.value(workload) for workload in sorted({*PROBES, *points})]
+        rising = all(before <= after for before, after in pairwise(rates)) and points == sorted(points)
+        return curve if rising and 0.0 <= rates[0] < rates[1] < NEVER > rates[-1] and curve.slope(0.0) > 0.0 else None
+    except Exception:  # whatever a field of the wrong kind or size raises
+        return None

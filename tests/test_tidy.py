@@ -1,6 +1,7 @@
 """The structure of the code, held by a test: who imports whom, sizes, what an agent loads."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,11 @@ PURE = [
 ]  # fmt: skip
 """Files without clock, socket, process or file."""
 IMPURE = {"time", "socket", "select", "os", "zmq", "subprocess", "threading", "pathlib", "io", "tempfile"}
+
+RUNS_WHAT_IT_READS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "subprocess", "code", "runpy"}
+RUNS = re.compile(
+    r"eval|exec|compile|__import__|os\.(system|popen|exec.*|spawn.*|posix_spawn.*)|.*\.(recv|send)_pyobj"
+)
 
 HEAVY = {
     "numpy", "scipy", "numba", "networkx", "matplotlib", "pyarrow", "msgspec", "yaml", "click", "psutil", "cvxpy",
@@ -71,6 +77,20 @@ def test_folders_import_only_what_they_may(path: Path) -> None:
 @pytest.mark.parametrize("path", PURE, ids=name)
 def test_pure_files_reach_no_outside_world(path: Path) -> None:
     assert not {module.partition(".")[0] for module in imports(path)} & IMPURE
+
+
+def test_nothing_that_comes_in_can_become_code() -> None:
+    """No pickle, eval or shell where frames and orders are read."""
+    for path in FILES:
+        if path.relative_to(ROOT).parts[0] not in ("agents", "broker"):
+            continue
+        assert not {module.partition(".")[0] for module in imports(path)} & RUNS_WHAT_IT_READS, name(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                assert not RUNS.fullmatch(ast.unparse(node.func)), f"{name(path)}:{node.lineno}"
+                assert "shell" not in [keyword.arg for keyword in node.keywords], (
+                    f"{name(path)}:{node.lineno}"
+                )
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -8,7 +8,9 @@ import click
 
 from .options import AS_JSON, emit
 
-LASTS = click.option("--for", "lasts", type=float, metavar="SECONDS", help="Emulated; without: until the end.")
+LASTS = click.option(
+    "--for", "lasts", type=float, metavar="SECONDS", help="Emulated; without: until the end."
+)
 AGENT = click.argument("agent")
 FACTOR = click.option("--factor", type=float, required=True, help="Of the rate, > 0.")
 _WHERE = [

@@ -1,14 +1,11 @@
 """``gmsr run FILE``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .options import AS_JSON, FILE, emit, opened, run_options
-
-if TYPE_CHECKING:
-    from gmsr.topology.graph import Topology
+from .options import AS_JSON, FILE, emit, fault_options, opened, run_options, with_faults
 
 
 @click.command()
@@ -16,16 +13,7 @@ if TYPE_CHECKING:
 @click.option("--policy", help="NAME or module:Class, with options as NAME:key=value.")
 @run_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to make [default: runs/…].")
-@click.option("--faults", type=click.Path(path_type=Path), help="A file of faults, on top of the topology's.")
-@click.option("--chaos", type=int, metavar="SEED", help="Draw faults, and add them.")
-@click.option(
-    "--delivery",
-    type=click.Choice(["at-most-once", "at-least-once"]),
-    default="at-most-once",
-    show_default=True,
-    help="Whether a job that may be lost is lost, or sent again.",
-)
-@click.option("--drop-orphans", is_flag=True, help="Servers throw out the jobs of a dispatcher that is gone.")
+@fault_options
 @click.option("--edges", type=click.Choice(["ipc", "tcp"]), help="What edges are made of [default: ipc].")
 @click.option("--survive", is_flag=True, help="Agents finish the run even if the launcher is killed.")
 @AS_JSON
@@ -44,7 +32,7 @@ def command(
     chosen["again"], chosen["drop"] = delivery == "at-least-once", chosen.pop("drop_orphans")
     options = plan.options(topology, **chosen)
     if schedule:
-        topology = _with_faults(topology, schedule, options.duration)
+        topology = with_faults(topology, schedule, options.duration)
     scheduled(topology, options)  # refuse what cannot be before a pace is looked for
     options = resolve(topology, options, pace)
     code = None
@@ -59,18 +47,3 @@ def command(
     else:
         click.echo(text(summary))
     return code
-
-
-def _with_faults(topology: "Topology", schedule: Path, duration: float) -> "Topology":
-    """The topology's own faults, and those of a file behind them."""
-    from gmsr.topology.errors import UserError
-    from gmsr.topology.faults import problems
-    from gmsr.topology.files import load_faults
-
-    warnings: list[str] = []
-    more = load_faults(schedule, topology, warnings)
-    for problem in problems(more, topology, duration):
-        raise UserError(f"{schedule}: {problem}")
-    for warning in warnings:
-        click.echo(f"note: {warning}", err=True)
-    return topology._replace(faults=(*topology.faults, *more))

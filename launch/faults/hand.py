@@ -7,7 +7,9 @@ from math import inf
 from typing import Any
 
 from gmsr.topology.errors import UserError
+from gmsr.topology.explain import Refused, convert
 from gmsr.topology.faults import DOWN, Fault, make, problems
+from gmsr.topology.format import FaultsFile
 
 from ..operate import Testbed
 from ..record.folder import Folder, Happening, tell
@@ -16,6 +18,15 @@ from .live import perform
 from .steps import actions
 
 LOOK_REAL_S = 0.1
+
+
+def checked(plain: dict[str, Any]) -> dict[str, Any]:
+    """The same entry, if a file might hold it. Raises UserError with the option that is wrong."""
+    try:
+        convert({"faults": [{**plain, "at": 0.0}]}, FaultsFile)
+    except Refused as error:
+        raise UserError(re.sub(r"faults\[0\]\S*\.", "--", str(error))) from error
+    return plain
 
 
 class ByHand:

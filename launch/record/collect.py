@@ -92,7 +92,7 @@ def collect(folder: Folder) -> Collected:
         path / "visits.parquet", "server", "dispatcher", VISIT_DTYPE, {**ids, "state": VISIT_STATES}
     )
     # Statements before rows: an agent writes its statement last, so that its rows are all there then.
-    statements = _statements(folder)
+    statements = read_statements(folder)
     raw = {role: journals(folder, role) for role in ids}
     lived = {journal.name for each in raw.values() for journal in each}
     gone = {life_name(*death) for death in folder.deaths}
@@ -150,7 +150,8 @@ def _clear(folder: Folder) -> None:
             errors.unlink()
 
 
-def _statements(folder: Folder) -> dict[str, dict[str, Any]]:
+def read_statements(folder: Folder) -> dict[str, dict[str, Any]]:
+    """What agents have left when they ended, by the names of their lives."""
     found = {}
     for agent in folder.agents:
         for life in range(1, MAX_LIFE + 1):

@@ -42,6 +42,7 @@ class Plan(TypedDict):
     pace: float  # emulated seconds per real second
     duration: float
     warmup: float
+    reads: list[str]  # quantities that reports carry
     mean_size: float  # of the jobs that the workload draws, in the unit of the curve
     agents: list[AgentEntry]
 

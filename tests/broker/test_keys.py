@@ -106,6 +106,7 @@ def test_no_two_runs_share_a_key() -> None:
         (b"run", zmq.curve_keypair()[0].decode(), [b"400", b"no neighbour", b"", b""]),
         (b"another run", KEYS["d1"].public, [b"400", b"no neighbour", b"", b""]),
     ],
+    ids=["d1", "d2", "itself", "unknown", "another run"],
 )
 def test_the_gate_knows_the_neighbours_of_its_run(run: bytes, key: str, verdict: list[bytes]) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -194,7 +195,11 @@ def test_a_server_without_its_gate_lets_nobody_in(net: Net, monkeypatch: pytest.
     assert s1.receive() == []
 
 
-@pytest.mark.parametrize("claimed", ["d1", KEYS["s1"].names["d1"][:-1], KEYS["d2"].names["s1"] + "0"])
+@pytest.mark.parametrize(
+    "claimed",
+    ["d1", KEYS["s1"].names["d1"][:-1], KEYS["d2"].names["s1"] + "0"],
+    ids=["an id", "a name cut short", "a name with a tail"],
+)
 def test_a_neighbour_cannot_speak_as_another_nor_get_what_is_anothers(net: Net, claimed: str) -> None:
     """The key is a neighbour's, d2's; the id that it claims is d1's, or anything but its own edge's name."""
     s1 = net.server()

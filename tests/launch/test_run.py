@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from gmsr.launch import plan, run
+from gmsr.launch.run_dir import file_name
 from gmsr.launch.show.progress import Progress
 from gmsr.topology import curves
 from gmsr.topology.errors import RunError, UserError
@@ -268,7 +269,7 @@ def test_a_bad_trace_leaves_no_folder_behind(tmp_path: Path) -> None:
     ],
 )
 def test_any_text_makes_a_file_name(text: str, name: str) -> None:
-    assert run.file_name(text) == name
+    assert file_name(text) == name
 
 
 @pytest.mark.parametrize(
