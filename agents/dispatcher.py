@@ -4,7 +4,7 @@ It knows the names of its own servers, what they report, and its own jobs. It ta
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from gmsr.broker import wire
 from gmsr.broker.wire import BYE, COMPLETION, HELLO, JOB, REPORT, WELCOME
@@ -14,6 +14,7 @@ from .ledger import MOST_IN_FLIGHT, Ledger
 from .machine import LEAST_FACTOR, MOST_FACTOR, NEVER, Message, Outbox
 from .policies.base import Policy
 from .suspicion import ALIVE, DEAD, GONE, GREETING, SUSPECT, Suspicion
+from .terms import Terms
 from .view import View
 from .workload import LAST, Surge, Workload
 
@@ -21,15 +22,6 @@ OFFERING, COOLING, DRAINING, CLOSING = "offering", "cooling", "draining", "closi
 """Phases: the measured run; load goes on until the measured jobs are done; it was told to leave; goodbyes are out."""
 MOST_EVENTS = 10_000
 """So many changes of belief are remembered for the statement."""
-
-
-class Terms(NamedTuple):
-    """How long a dispatcher offers jobs, and what it does when one may be lost. Times in emulated seconds."""
-
-    duration: float
-    cooldown: float
-    born: float = 0.0  # when this life begins: what arrived earlier met a closed door
-    again: bool = False  # at-least-once: a job that may be lost is sent again; otherwise it is lost
 
 
 class Dispatcher:
@@ -40,7 +32,7 @@ class Dispatcher:
     """
 
     __slots__ = (
-        "_events", "_id", "_index", "_leaving", "_lives", "_make", "_next",
+        "_due", "_events", "_id", "_index", "_leaving", "_lives", "_make", "_next",
         "_phase", "_policy", "_run", "_terms", "_workload", "closed_door",
         "inventories", "ledger", "outbox", "refused", "suspicion", "view",
     )  # fmt: skip
@@ -83,6 +75,8 @@ class Dispatcher:
         while self._next[0] < terms.born:
             self.closed_door += 1
             self._next = self._workload.next()
+        self._due = 0.0
+        self._foresee()
         self.outbox: Outbox = {}
         self.refused = 0  # well-formed messages that do not belong here
 
@@ -147,23 +141,26 @@ class Dispatcher:
 
     def advance(self, now: float) -> None:
         """Dispatch every job whose scheduled arrival has come, late or not; then see how things stand."""
-        if self._phase != CLOSING:
+        phase = self._phase
+        if now < self._due and phase in (OFFERING, CLOSING):
+            return
+        if phase != CLOSING:
             self._offer(now)
             self._move_on(now)
         if now >= self.suspicion.next_tick:  # after the jobs: an inventory counts those sent before it
             self._look(now)
+        self._foresee()
 
     def deadline(self) -> float:
         """The next arrival, the next end of a phase, or the next look at the servers."""
-        tick = self.suspicion.next_tick
-        if self._phase == CLOSING:
-            return tick
-        terms = self._terms
-        end = terms.duration if self._phase == OFFERING else terms.duration + terms.cooldown
-        return min(self._next[0], end, tick)
+        return self._due
 
     def order(self, order: Mapping[str, Any], now: float) -> None:
         """The operator's: ``surge`` (factor), ``drain``, ``join`` (peer, weight). Others are passed over."""
+        self._obey(order, now)
+        self._foresee()
+
+    def _obey(self, order: Mapping[str, Any], now: float) -> None:
         if self._phase != CLOSING:
             self._offer(now)  # what is due already comes as it was to come
         match order:
@@ -186,6 +183,7 @@ class Dispatcher:
                     self._ask(number, (BYE,), now)
                 if peer.state == GREETING:  # it need not be waited for for ever
                     self.suspicion.set(number, SUSPECT, now)
+            self._foresee()
 
     def status(self) -> dict[str, int]:
         """Jobs so far."""
@@ -268,6 +266,15 @@ class Dispatcher:
             self._phase = COOLING
             if not ledger.measured_in_flight or now >= end:
                 self.stop(now)
+
+    def _foresee(self) -> None:
+        """When something is due without a message."""
+        due = self.suspicion.next_tick
+        if self._phase != CLOSING:
+            terms = self._terms
+            end = terms.duration if self._phase == OFFERING else terms.duration + terms.cooldown
+            due = min(due, self._next[0], end)
+        self._due = due
 
     def _look(self, now: float) -> None:
         """Who has been silent for too long, and who is to be asked what."""

@@ -9,13 +9,14 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from gmsr.broker.endpoint import Endpoint
 from gmsr.broker.inlet import Inlet
 from gmsr.broker.wait import Waiter
 
-from .machine import Machine
+from .machine import NEVER, Machine
 from .telemetry import Telemetry
 
 KNOCK_REAL_S = 0.25
@@ -95,22 +96,34 @@ class Loop:
         """What the operator says: to the edges, to this process, or to the machine."""
         match order:
             case {"tell": "impair", "peer": str(peer), "change": dict(change)}:
-                if self._endpoint.knows(peer):
-                    self._inlet.impair(peer, change)
+                with suppress(ValueError):  # no such impairment
+                    if self._endpoint.knows(peer):
+                        self._inlet.impair(peer, change)
             case {"tell": "freeze"}:
                 # By itself, so that what it serves stands still from this instant on; SIGCONT is another's.
                 self._machine.order({"tell": "pause"}, now)
                 os.kill(os.getpid(), signal.SIGSTOP)
                 thawed = (time.monotonic_ns() - self._start_ns) * 1e-9 * self._pace
                 self._machine.order({"tell": "resume"}, thawed)
-            case {"tell": "join", "peer": str(peer), "address": str(address)}:
-                if not self._endpoint.knows(peer):
-                    self._endpoint.allow([peer])
-                    if address:
-                        self._endpoint.connect(peer, address)
-                    self._inlet.impair(peer, {"delay": float(order.get("delay", 0.0))})
-                self._machine.order(order, now)
+            case {"tell": "join"}:
+                self._join(order, now)
             case _:
+                self._machine.order(order, now)
+
+    def _join(self, order: Mapping[str, Any], now: float) -> None:
+        """An edge to a newcomer; none unless the order is whole, or the machine would know a peer without an edge."""
+        match order:
+            case {"peer": str(peer), "address": str(address), "weight": float(weight), "delay": float(delay)}:
+                if not (0.0 <= weight < NEVER and 0.0 <= delay < NEVER):
+                    return
+                if not self._endpoint.knows(peer):
+                    try:
+                        self._endpoint.allow([peer])
+                        if address:
+                            self._endpoint.connect(peer, address)
+                    except Exception:  # whatever the transport raises: no key, no such name or address
+                        return
+                    self._inlet.impair(peer, {"delay": delay})
                 self._machine.order(order, now)
 
     def _read(self, now: float, begun: bool = True) -> None:

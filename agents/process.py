@@ -17,14 +17,15 @@ from gmsr.broker.keys import Keys
 from gmsr.broker.wait import set_timer_slack
 from gmsr.topology import curves
 
-from .dispatcher import Dispatcher, Terms
+from .dispatcher import Dispatcher
 from .journal import JOB_ROW, VISIT_ROW, MappedRows, Rows
 from .ledger import Ledger
 from .loop import Loop
-from .server import Server, Service, Upkeep
+from .server import Server
 from .spec import DispatcherSpec, ServerSpec
 from .suspicion import Suspicion
 from .telemetry import Telemetry
+from .terms import Service, Terms, Upkeep
 from .view import View
 from .workload import stream, workload
 

@@ -6,7 +6,7 @@ nobody but the dispatcher whose job it was, except for the reports that its feed
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from gmsr.broker import wire
 from gmsr.broker.wire import BYE, COMPLETION, HELLO, JOB, REPORT, WELCOME
@@ -18,6 +18,7 @@ from .gauge import Gauge
 from .journal import DEPARTED, DROPPED, UNHEARD, Rows
 from .machine import LEAST_FACTOR, MOST_FACTOR, NEVER, Message, Outbox
 from .sharing import Sharing
+from .terms import Service, Upkeep
 
 NAN = float("nan")
 MOST_HELD = 1_000_000
@@ -30,29 +31,12 @@ PROBES = [0.0, *(2.0**power for power in range(-20, 41))]
 """Workloads at which a curve that an operator orders is tried."""
 
 
-class Service(NamedTuple):
-    """How a server works and what it tells."""
-
-    curve: Curve
-    scale: float
-    smoothing: float  # window w in units of N
-    reads: Sequence[str]  # quantities of a report
-
-
-class Upkeep(NamedTuple):
-    """A server's terms. Times in emulated seconds."""
-
-    heartbeat: float = NEVER
-    end: float = NEVER  # from then on a dispatcher that is silent is not waited for
-    drop: bool = False  # the jobs of a dispatcher that is gone are thrown out
-
-
 class Server:
     """One server's state machine (``machine.Machine``)."""
 
     __slots__ = (
         "_checked", "_curve", "_dispatchers", "_draining", "_end", "_feed", "_gauge", "_gone", "_heard", "_index",
-        "_lives", "_reports", "_rows", "_run", "_service", "_silent", "_unheard", "_upkeep", "arrived",
+        "_lives", "_next_check", "_reports", "_rows", "_run", "_service", "_silent", "_unheard", "_upkeep", "arrived",
         "departed", "dropped", "outbox", "refused", "sharing",
     )  # fmt: skip
 
@@ -77,6 +61,7 @@ class Server:
         self._upkeep = upkeep
         self._end = upkeep.end
         self._checked = 0.0
+        self._next_check = CHECKED_EVERY * upkeep.heartbeat
         self._draining = False
         self.outbox: Outbox = {}
         self.arrived = 0
@@ -99,7 +84,8 @@ class Server:
 
     def received(self, peer: str, life: int, messages: list[Message], now: float) -> None:
         """Take jobs, questions, greetings and goodbyes. Departures that were due before ``now`` come first."""
-        self._depart(now)
+        if self.sharing.next_departure <= now:
+            self._depart(now)
         index = self._index[peer]
         stranger = life != self._lives[index] or index in self._gone
         if stranger and not self._greet(index, life, messages, now):
@@ -131,15 +117,17 @@ class Server:
 
     def advance(self, now: float) -> None:
         """Let go whoever is done, report, and see who is silent."""
-        self._depart(now)
+        if self.sharing.next_departure <= now:
+            self._depart(now)
         if self._reports:
             self._feed.tell(self._gauge.report(len(self.sharing)), self.outbox)
-        if now >= self._checked + CHECKED_EVERY * self._upkeep.heartbeat:
+        if now >= self._next_check:
             self._check(now)
 
     def deadline(self) -> float:
         """The next departure, or the next check."""
-        return min(self.sharing.next_departure, self._checked + CHECKED_EVERY * self._upkeep.heartbeat)
+        departure = self.sharing.next_departure
+        return departure if departure < self._next_check else self._next_check
 
     def order(self, order: Mapping[str, Any], now: float) -> None:
         """The operator's: ``slow`` (factor or curve), ``pause``, ``resume``, ``drain``, ``join`` (peer)."""
@@ -287,6 +275,7 @@ class Server:
         heartbeat = self._upkeep.heartbeat
         overslept = now - self._checked - CHECKED_EVERY * heartbeat
         self._checked = now
+        self._next_check = now + CHECKED_EVERY * heartbeat
         for index in range(len(self._heard)):
             if index in self._gone:
                 continue
@@ -337,7 +326,8 @@ def _sound(plain: Mapping[str, Any]) -> Curve | None:
         curve = make(plain)
         points = [workload for workload, _ in curve.describe().get("points", ())]
         rates = [curve.value(workload) for workload in sorted({*PROBES, *points})]
-        rising = all(before <= after for before, after in pairwise(rates)) and points == sorted(points)
-        return curve if rising and 0.0 <= rates[0] < rates[1] < NEVER > rates[-1] and curve.slope(0.0) > 0.0 else None
+        rising = all(before <= after * (1.0 + 1e-9) for before, after in pairwise(rates))
+        positive = rates[0] >= 0.0 and rates[1] > 0.0 and curve.slope(0.0) > 0.0
+        return curve if rising and positive and rates[-1] < NEVER and points == sorted(points) else None
     except Exception:  # whatever a field of the wrong kind or size raises
         return None

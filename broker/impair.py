@@ -36,7 +36,7 @@ class Network:
     anybody, uniform up to so much.
     """
 
-    __slots__ = ("_delays", "_imposed", "_last", "_latency", "_order", "_random", "_under_way")
+    __slots__ = ("_delays", "_imposed", "_last", "_latency", "_order", "_random", "_under_way", "perfect")
 
     def __init__(self, delays: Mapping[str, float], random: Random, latency: float = 0.0) -> None:
         self._delays = {peer: delay for peer, delay in delays.items() if delay}
@@ -46,11 +46,9 @@ class Network:
         self._random = random.random
         self._order = 0
         self._under_way: list[tuple[float, int, str, Frame]] = []
-
-    @property
-    def perfect(self) -> bool:
+        self.perfect = False
         """Whether every frame passes at once, so that nobody need ask."""
-        return not (self._delays or self._imposed or self._under_way or self._latency)
+        self._see()
 
     @property
     def waiting(self) -> int:
@@ -58,14 +56,18 @@ class Network:
         return len(self._under_way)
 
     def impair(self, peer: str, changes: Mapping[str, float]) -> None:
-        """Set some fields of a peer's ``Impairment``. Raises ValueError for a field that there is not."""
-        if unknown := [field for field in changes if field not in Impairment._fields]:
-            raise ValueError(f"there is no impairment {unknown[0]!r}")
+        """Set some fields of a peer's ``Impairment``. Raises ValueError for a field or value that there is not."""
+        for field, value in changes.items():
+            if field not in Impairment._fields:
+                raise ValueError(f"there is no impairment {field!r}")
+            if not isinstance(value, int | float) or not 0.0 <= value < NEVER:
+                raise ValueError(f"there is no {field} of {value!r}")
         imposed = self._imposed.get(peer, Impairment())._replace(**changes)
         if imposed == Impairment():
             self._imposed.pop(peer, None)
         else:
             self._imposed[peer] = imposed
+        self._see()
 
     def push(self, peer: str, frame: Frame, now: float) -> bool:
         """A frame has come in. False if it is lost."""
@@ -93,11 +95,15 @@ class Network:
         while under_way and under_way[0][0] <= now:
             _, _, peer, frame = heappop(under_way)
             out.append((peer, frame))
+        self._see()
         return out
 
     def deadline(self) -> float:
         """When the next frame is due; ``NEVER`` if none is under way."""
         return self._under_way[0][0] if self._under_way else NEVER
+
+    def _see(self) -> None:
+        self.perfect = not (self._delays or self._imposed or self._under_way or self._latency)
 
     def _send_on(self, peer: str, frame: Frame, release: float) -> float:
         release = max(release, self._last.get(peer, 0.0))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from random import Random
 
 from .census import Census
-from .impair import Network
+from .impair import NEVER, Network
 from .wire import Frame, Message, count
 
 Arrival = tuple[str, int, list[Message], bool]
@@ -67,4 +67,5 @@ class Inlet:
 
     def deadline(self) -> float:
         """When ``take`` has something without a new frame."""
-        return self._network.deadline()
+        network = self._network
+        return NEVER if network.perfect else network.deadline()

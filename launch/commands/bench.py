@@ -1,4 +1,4 @@
-"""``gmsr bench throughput | startup | chains | smoothing | theory | naive``."""
+"""``gmsr bench …``: one command a figure."""
 
 import click
 
@@ -88,3 +88,56 @@ def naive(processes: bool, as_json: bool) -> None:
 
     rows = measure(processes)
     emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@AS_JSON
+def world(as_json: bool) -> None:
+    """Jobs per second of the deterministic world, beside SimPy on the same system."""
+    from ..bench.world import measure, text
+
+    found = measure()
+    emit(found) if as_json else click.echo(text(found))
+
+
+@command.command()
+@click.option("--runs", type=click.IntRange(1), default=50, show_default=True, help="Runs in a row.")
+@click.option(
+    "--seconds", type=click.FloatRange(5.0), default=30.0, show_default=True, help="Real seconds of each."
+)
+@click.option("--first", type=int, default=1, show_default=True, help="Seed of the first; the others follow.")
+@AS_JSON
+def chaos(runs: int, seconds: float, first: int, as_json: bool) -> int | None:
+    """Live runs under random faults: each must end valid and leave nothing behind."""
+    from ..bench.chaos import measure, text
+
+    rows = measure(runs, seconds, first)
+    emit(rows) if as_json else click.echo(text(rows))
+    return None if all(row["valid"] and not row["left_behind"] for row in rows) else 1
+
+
+@command.command()
+@click.option("--minutes", type=click.FloatRange(1.0), default=30.0, show_default=True, help="How long.")
+@click.option("--rate", type=click.FloatRange(1.0), default=1000.0, show_default=True, help="Jobs a second.")
+@AS_JSON
+def endurance(minutes: float, rate: float, as_json: bool) -> int | None:
+    """Private memory of every agent over a long run, and whether anything is lost."""
+    from ..bench.patience import endurance as measure
+    from ..bench.patience import text
+
+    found = measure(minutes, rate)
+    emit(found) if as_json else click.echo(text(found))
+    return None if found["flat"] and found["valid"] and not found["lost"] else 1
+
+
+@command.command()
+@click.option("--minutes", type=click.FloatRange(1.0), default=60.0, show_default=True, help="How long.")
+@AS_JSON
+def alarms(minutes: float, as_json: bool) -> int | None:
+    """False alarms in a long run at the highest rate that this machine carries: there should be none."""
+    from ..bench.patience import alarms as measure
+    from ..bench.patience import text
+
+    found = measure(minutes)
+    emit(found) if as_json else click.echo(text(found))
+    return 1 if found["alarms"] else None

@@ -1,11 +1,11 @@
 """How far the figures can be trusted: was the machine quick enough, was the run long enough?"""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from .collect import Collected
+from .collect import Collected, Table
 
 GOOD_RELATIVE_LATENESS = 0.05
 """99 % of wake-ups should be late by less than this share of the mean latency."""
@@ -16,11 +16,25 @@ MUCH_UNTOLD = 0.005
 """Few jobs may be left and yet have waited long: so much of all latency is worth a word."""
 
 
-def lateness(run: Collected, begin: float, end: float) -> dict[str, float]:
-    """Quantiles of how late agents woke, emulated seconds: dispatchers to arrivals, servers to departures."""
+def lateness(
+    run: Collected, begin: float, end: float, frozen: Iterable[tuple[Collection[str], float, float]] = ()
+) -> dict[str, float]:
+    """Quantiles of how late agents woke, emulated seconds: dispatchers to arrivals, servers to departures.
+
+    ``frozen``: who was made to sleep, from when to when; that is not counted, nor are jobs that were sent again.
+    """
     jobs, visits = run.jobs, run.visits
     sent = (jobs["arrival"] >= begin) & (jobs["arrival"] < end)
     noticed = (visits["departed"] >= begin) & (visits["departed"] < end)
+    sent &= ~np.isin(_numbers(jobs), _numbers(run.given_up))
+    for names, since, until in frozen:
+        for table, ids, role, at, woke in (
+            (jobs, run.dispatchers, "dispatcher", "arrival", "sent"),
+            (visits, run.servers, "server", "departed", "noticed"),
+        ):
+            kept = sent if table is jobs else noticed
+            asleep = np.isin(table[role], [index for index, name in enumerate(ids) if name in names])
+            kept &= ~(asleep & (table[at] < until) & (table[woke] >= since))
     late = np.concatenate(
         [(jobs["sent"] - jobs["arrival"])[sent], (visits["noticed"] - visits["departed"])[noticed]]
     )
@@ -28,6 +42,11 @@ def lateness(run: Collected, begin: float, end: float) -> dict[str, float]:
         return {"p50": 0.0, "p99": 0.0, "max": 0.0}
     p50, p99 = np.quantile(late, [0.5, 0.99])
     return {"p50": float(p50), "p99": float(p99), "max": float(late.max())}
+
+
+def _numbers(jobs: Table) -> Any:
+    """One number for each job."""
+    return jobs["dispatcher"].astype(np.uint64) << np.uint64(32) | jobs["job"].astype(np.uint64)
 
 
 def warnings(

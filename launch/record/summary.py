@@ -8,8 +8,10 @@ import numpy as np
 from gmsr.agents.journal import COMPLETED, IN_FLIGHT, LOST
 
 from ..demand import Demand
+from ..faults.diary import episodes
+from ..faults.recovery import effects
 from . import account, fidelity, overload
-from .collect import Collected, collect, lost_cause
+from .collect import Collected, collect, life_name, lost_cause
 from .folder import Folder, open_run, write_json
 from .intervals import interval, trend
 
@@ -78,7 +80,7 @@ class _Summary:
             self._untold(),
             _noise(latency),
         )
-        warnings += why_not
+        warnings += why_not + self._deaths()
         if launch is None and not cut_short:
             warnings.append("the launcher did not live to see the end: how much CPU agents used is not known")
         ratio = latency["mean"] / optimum["latency"] if optimum and latency["mean"] is not None else None
@@ -90,6 +92,9 @@ class _Summary:
             "valid": not broken,
             "warnings": warnings,
             "jobs": jobs,
+            "resent": len(self.run.given_up["job"]),
+            "strays": sum(each.get("strays", 0) for each in self.run.statements.values()),
+            "faults": effects(self.folder, self.run, self._demand().volume, self.end),
             "latency": latency,
             "workload": self._workload(),
             "throughput": float(self.throughput.sum()),
@@ -103,11 +108,26 @@ class _Summary:
             "ready_real_s": launch["ready_real_s"] if launch else None,
         }
 
+    def _deaths(self) -> list[str]:
+        return [
+            f"{life_name(each.agents[0], each.life)} was killed by {each.why} at {each.t:.3g} s, and no fault was "
+            "to do that"
+            for each in self.folder.happenings
+            if each.event == "died" and each.by == "unknown"
+        ]
+
     def _cut_short(self) -> list[str]:
         launch = self.folder.launch
         if launch is None:
-            ends = [statement["end"] for statement in self.run.statements.values()]
-            if ends == ["finished"] * len(self.folder.agents):
+            ends = {name: statement["end"] for name, statement in self.run.statements.items()}
+            dead = {life_name(*death) for death in self.folder.deaths}
+            lives = {agent.id for agent in self.folder.agents}
+            lives |= {
+                life_name(each.agents[0], each.life)
+                for each in self.folder.happenings
+                if each.event == "started"
+            }
+            if all(ends.get(name) == "finished" for name in lives - dead):
                 return []
             return [
                 "not all agents finished; they may still be running: their journals are kept, try again later"
@@ -209,7 +229,12 @@ class _Summary:
         }
 
     def _fidelity(self, mean_latency: float | None) -> dict[str, Any]:
-        late = fidelity.lateness(self.run, self.begin, self.end)
+        frozen = [
+            (set(each.fault.agents), each.at, each.until)
+            for each in episodes(self.folder.happenings, self.folder.topology.edges)
+            if each.fault.kind == "freeze"
+        ]
+        late = fidelity.lateness(self.run, self.begin, self.end, frozen)
         return {
             "lateness": late,
             "relative": late["p99"] / mean_latency if mean_latency else None,

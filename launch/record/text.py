@@ -65,6 +65,7 @@ def text(summary: Mapping[str, Any]) -> str:
         f"{seconds(summary['fidelity']['lateness']['p99'])} (p99, {percent(summary['fidelity']['relative'])} of "
         f"the mean latency); " + _cpu(summary["fidelity"]["cpu"]),
         *_overload(summary.get("overload")),
+        *_faults(summary.get("faults", [])),
         "",
         *_servers(summary),
         "",
@@ -109,6 +110,26 @@ def _overload(found: Mapping[str, Any] | None) -> list[str]:
         for name, each in list(found["growth"].items())[:AT_MOST]
     ]
     return [*lines, "", *table(["full server", "growth/s", "in the long run"], rows), *rest(found["growth"])]
+
+
+def _faults(faults: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not faults:
+        return []
+    rows = [
+        [
+            each["what"],
+            f"{each['at']:.4g}",
+            number(each["until"]),
+            seconds(each["noticed"]),
+            str(sum(each["lost"].values())),
+            str(each["resent"]),
+            seconds(each["latency"]),
+            seconds(each["recovered"]),
+        ]
+        for each in faults[:AT_MOST]
+    ]
+    head = ["fault", "from", "until", "noticed after", "lost", "resent", "mean latency", "recovered after"]
+    return ["", *table(head, rows), *rest(faults)]
 
 
 def _cpu(shares: Mapping[str, float]) -> str:

@@ -28,7 +28,7 @@ class Node:
 
     __slots__ = (
         "_counted", "_heads", "_latency", "_numbers", "_written", "alive", "census", "done", "frozen", "inbox", "inlet",
-        "life", "machine", "name", "queued", "rows", "spec", "wake",
+        "life", "machine", "name", "queued", "rows", "running", "spec", "wake",
     )  # fmt: skip
 
     def __init__(self, spec: Any, make_rows: MakeRows, latency: float) -> None:
@@ -43,6 +43,7 @@ class Node:
         self.spec = spec
         self.life: int = spec["life"]
         self.alive, self.frozen, self.done = True, False, False
+        self.running = True  # all of that in one word, for speed
         self.wake = float("inf")  # when the next turn is due without a frame
         self.rows = make_rows(spec)
         self.census = Census()
@@ -59,7 +60,7 @@ class Node:
 
     def wakes_at(self, time: float) -> bool:
         """Whether a turn that was foreseen for ``time`` is still to come."""
-        return self.wake == time and self.alive and not self.frozen and not self.done
+        return self.wake == time and self.running
 
     def knows(self, peer: str) -> bool:
         """Whether there is an edge to ``peer``."""
@@ -74,10 +75,14 @@ class Node:
 
     @property
     def listening(self) -> bool:
-        """Whether a frame to it finds a place; what waits for the dead is a server's."""
+        """Whether a frame to it finds a place though it does not run; what waits for the dead is a server's."""
         if self.done or not (self.alive or self.spec["role"] == "server"):
             return False
         return len(self.inbox) < MOST_WAITING
+
+    def settle(self) -> None:
+        """After any of ``alive``, ``frozen``, ``done`` has changed."""
+        self.running = self.alive and not self.frozen and not self.done
 
     def last(self, peer: str) -> tuple[int, int]:
         """Life and number of the last frame that went to a peer."""

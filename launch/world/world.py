@@ -61,6 +61,7 @@ class World:
         self._by = by
         self.faults = tuple(faults)
         self._steps = deque(steps(self.faults, max(spec["duration"] for spec in specs)))
+        self._step_at = self._steps[0].t if self._steps else NEVER
         absent = {fault.agents[0] for fault in self.faults if fault.kind == "join"}
         self._specs = {spec["id"]: spec for spec in specs}
         self._absent = {name: self._specs[name] for name in self._specs if name in absent}
@@ -94,21 +95,29 @@ class World:
         """To the end, or to ``until``. Raises Stuck."""
         if not self._begun:
             self.come_up()
-        while not self._over():
-            following = self._following()
+        last = self._end + PATIENCE_S
+        turns, wakes = self._turns, self._wakes
+        while not self._news or not self._over():
+            while wakes and wakes[0][0] != wakes[0][2].wake:  # it was foreseen anew
+                heappop(wakes)
+            following = wakes[0][0] if wakes else NEVER
+            following = min(self._step_at, following)
             if following > until:
                 self.now = until
                 return
-            if following > self._end + PATIENCE_S:
+            if following > last:
                 raise Stuck(self._who_is_left())
             if following >= self._counted_at + COUNTED_EVERY_S:
                 self._count()
             self.now = max(self.now, following)
-            if self._steps and self._steps[0].t <= self.now:
+            if self._step_at <= self.now:
                 self._do(self._steps.popleft())
             else:
-                self._turn(heappop(self._wakes)[2])
-            self._settle()
+                self._turn(heappop(wakes)[2])
+            while turns:  # until nobody has got a frame
+                node = turns.popleft()
+                node.queued = False
+                self._turn(node)
 
     def _count(self) -> None:
         """Bound what waits to be counted."""
@@ -131,14 +140,6 @@ class World:
             ]
         return not self._left
 
-    def _following(self) -> float:
-        """When something happens next."""
-        wakes = self._wakes
-        while wakes and not wakes[0][2].wakes_at(wakes[0][0]):
-            heappop(wakes)
-        following = wakes[0][0] if wakes else NEVER
-        return min(following, self._steps[0].t) if self._steps else following
-
     def _who_is_left(self) -> str:
         return f"at {self.now:g} s these had not ended: {', '.join(self._left[:5])}"
 
@@ -151,31 +152,33 @@ class World:
             self._turn(node)
 
     def _turn(self, node: Node) -> None:
-        """As ``agents.loop``: read, advance, send."""
-        if not node.alive or node.frozen or node.done:
+        """As ``agents.loop``: read, advance, send, and see when the next turn is due."""
+        if not node.running:
             return
-        now = self.now
+        now, machine = self.now, node.machine
         node.take(now, self._begun)
         if self._begun:
-            node.machine.advance(now)
-        self._post(node)
+            machine.advance(now)
+        if machine.outbox:
+            self._post(node)
         if self._check:
             self._check(self, node)
         if self._begun:
-            if node.machine.finished:
+            if machine.finished:
                 node.count(self.nodes)
                 node.done = True
+                node.settle()
                 self._news = True
             self._foresee(node)
 
     def _post(self, node: Node) -> None:
-        machine, nodes, name = node.machine, self.nodes, node.name
+        machine, nodes, name, turns = node.machine, self.nodes, node.name, self._turns
         while outbox := machine.outbox:  # what could not go may have been sent elsewhere
             due = list(outbox.items())
             outbox.clear()
             for peer, messages in due:
                 other = nodes.get(peer)
-                if other is None or not other.listening:
+                if other is None or not (other.running or other.listening):
                     cause = "full" if other is not None and other.alive and not other.done else "unroutable"
                     node.census.unsent[cause] += len(messages)
                     machine.unsent(peer, messages, self.now, cause)
@@ -184,7 +187,9 @@ class World:
                 if self._tap:
                     self._tap(node, peer, frame)
                 other.inbox.append((name, through_bytes(frame) if self._by_bytes else frame))
-                self._queue(other)
+                if other.running and not other.queued:
+                    other.queued = True
+                    turns.append(other)
 
     def _foresee(self, node: Node) -> None:
         wake = node.machine.deadline()
@@ -192,7 +197,7 @@ class World:
             wake = release
         if wake != node.wake or wake <= self.now:
             node.wake = wake
-            if wake < NEVER and not node.done:
+            if wake < NEVER and node.running:
                 self._order += 1
                 heappush(self._wakes, (wake, self._order, node))
 
@@ -212,6 +217,7 @@ class World:
         )
         for action in step.actions:
             self._act(action)
+        self._step_at = self._steps[0].t if self._steps else NEVER
 
     def _act(self, action: Action) -> None:
         name, node = action.agent, self.nodes.get(action.agent)
@@ -225,6 +231,7 @@ class World:
             case Action("kill") if node.alive:
                 node.count(self.nodes)
                 node.alive = False
+                node.settle()
                 node.inbox.clear()
                 self._news = True
                 self._say("died", node, why="SIGKILL", by="fault")
@@ -238,8 +245,10 @@ class World:
             case Action("freeze") if node.alive:
                 node.machine.order({"tell": "pause"}, self.now)
                 node.frozen = True
+                node.settle()
             case Action("thaw") if node.frozen:
                 node.frozen = False
+                node.settle()
                 node.wake = NEVER
                 node.machine.order({"tell": "resume"}, self.now)
                 self._queue(node)
@@ -273,7 +282,7 @@ class World:
         return [fault for fault in self.faults if fault.at <= self.now < fault.until]
 
     def _queue(self, node: Node) -> None:
-        if not node.queued and node.alive and not node.frozen:
+        if not node.queued and node.running:
             node.queued = True
             self._turns.append(node)
 

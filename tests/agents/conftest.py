@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from gmsr.agents.dispatcher import Dispatcher, Terms
+from gmsr.agents.dispatcher import Dispatcher
 from gmsr.agents.feeds.every_change import EveryChange
 from gmsr.agents.ledger import Ledger
 from gmsr.agents.machine import NEVER, Machine
 from gmsr.agents.policies import POLICIES
 from gmsr.agents.process import load
-from gmsr.agents.server import Server, Service, Upkeep
+from gmsr.agents.server import Server
 from gmsr.agents.suspicion import Suspicion
+from gmsr.agents.terms import Service, Terms, Upkeep
 from gmsr.agents.view import View
 from gmsr.agents.workload import stream, workload
 from gmsr.topology import curves

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gmsr.agents import server as server_module
-from gmsr.agents.dispatcher import Dispatcher, Terms
+from gmsr.agents.dispatcher import Dispatcher
 from gmsr.agents.feeds.every_change import EveryChange
 from gmsr.agents.journal import (
     CAUSES,
@@ -28,8 +28,9 @@ from gmsr.agents.journal import (
 from gmsr.agents.ledger import JOBS_A_LIFE, Ledger
 from gmsr.agents.machine import Machine
 from gmsr.agents.policies.gmsr import Gmsr
-from gmsr.agents.server import SILENT_AFTER, Server, Service, Upkeep
+from gmsr.agents.server import SILENT_AFTER, Server
 from gmsr.agents.suspicion import Suspicion
+from gmsr.agents.terms import Service, Terms, Upkeep
 from gmsr.agents.view import View
 from gmsr.agents.workload import Scheduled
 from gmsr.broker import wire
@@ -772,6 +773,7 @@ def test_orders_that_make_no_sense_are_passed_over(order: dict[str, Any]) -> Non
 # Whatever is lost
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.sampled_from((0.05, 0.3, 0.7)), st.booleans(), st.integers(1, 3))
 @settings(max_examples=60, deadline=None)
 def test_whatever_is_lost_every_job_has_one_fate_and_all_come_to_an_end(

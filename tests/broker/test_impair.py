@@ -188,6 +188,15 @@ def test_the_edges_own_delay_stays_below_what_is_imposed() -> None:
     assert made.deadline() == 1.25
 
 
+@given(st.integers(0, 99))
+def test_latency_is_anybodys_and_keeps_the_order(seed: int) -> None:
+    made = Network({}, Random(seed), latency=0.5)
+    assert not made.perfect
+    out = through(made, 60)
+    assert [number for _, number in out] == list(range(60))
+    assert all(-1e-9 <= when - 0.01 * number <= 0.5 + 1e-9 for when, number in out)
+
+
 def test_a_field_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match="colour"):
         network(colour=1.0)

@@ -1,4 +1,4 @@
-"""Frames from a tape: bytes as they stand, and well-formed messages of every kind with arbitrary fields, mutated or not.
+"""Frames from a tape: bytes as they stand, and well-formed messages of every kind with any fields, mutated or not.
 
 Fields are drawn near what the machine itself has said (its jobs, its questions), or arbitrary noise would never get
 beyond the first check.
@@ -51,23 +51,25 @@ SERVERS_VIEW = (
 class Writer:
     """Writes as one peer of the machine; ``number`` and ``life`` go on as an honest sender's do."""
 
-    __slots__ = ("_usual", "fresh", "life", "name", "number", "said")
+    __slots__ = ("_usual", "asked", "fresh", "life", "name", "number", "said")
 
     def __init__(self, name: str, usual: tuple[int, ...]) -> None:
         self.name = name
         self.life = 1
         self.number = 0
         self.fresh = 0  # the next job of its own
-        self.said = [0]  # jobs and questions that the machine has sent to it, the last ones
+        self.said = [0]  # jobs that the machine has sent to it, the last ones
+        self.asked = [0]  # and questions
         self._usual = usual
 
     def hear(self, messages: list[Message]) -> None:
         """The machine has written this to the peer."""
-        said = self.said
         for message in messages:
-            if len(message) > 1 and type(message[1]) is int:
-                said.append(message[1])
-        del said[:-REMEMBERED]
+            if message[0] in (PING, ASK):
+                self.asked.append(message[1])
+            elif len(message) > 1 and type(message[1]) is int:
+                self.said.append(message[1])
+        del self.said[:-REMEMBERED], self.asked[:-REMEMBERED]
 
     def frame(self, tape: Tape) -> bytes:
         """One frame, good or bad."""
@@ -113,11 +115,14 @@ class Writer:
                 return (REPORT, *(tape.pick(FLOATS) for _ in range(1 + max(tape.byte() - 200, 0) % 9)))
             case 10:  # HELD
                 count, more = divmod(tape.byte(), 2)
-                return HELD, self._heard(tape), more, *(self._heard(tape) for _ in range(count % 6))
+                jobs = [self._heard(tape, self.said) for _ in range(count % 6)]
+                return HELD, self._heard(tape, self.asked), more, *jobs
             case 5 | 8 | 12:  # BYE, MISSED, LEAVING
                 return (kind,)
+            case 6 | 7 | 9:  # PING, PONG, ASK
+                return kind, self._heard(tape, self.asked)
             case _:
-                return kind, self._heard(tape)
+                return kind, self._heard(tape, self.said)
 
     def _own(self, tape: Tape) -> int:
         odd = tape.byte()
@@ -126,10 +131,10 @@ class Writer:
             return self.fresh
         return tape.pick((0, 1, self.fresh, 1 << 27, MAX_JOB))
 
-    def _heard(self, tape: Tape) -> int:
+    def _heard(self, tape: Tape, these: list[int]) -> int:
         odd = tape.byte()
         if odd < 224:
-            return self.said[-1 - odd % len(self.said)]
+            return these[-1 - odd % len(these)]
         return tape.pick((0, 1, 2, 1 << 27, MAX_JOB))
 
 

@@ -10,15 +10,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a script's own f
 with atheris.instrument_imports(include=["gmsr.agents", "gmsr.broker"]):
     from tests.fuzz import targets
 
-TARGETS = {name: getattr(targets, name) for name in ("decoder", "dispatcher", "server", "orders")}
+NAMES = ("decoder", "dispatcher", "server", "orders")
 
 
 def main() -> None:
     """Fuzz one target until it fails, or until it has run as often as it was told."""
     name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
-    if name not in TARGETS:
-        sys.exit(f"run.py: {name!r} is no target; choose one of {', '.join(TARGETS)}")
-    atheris.Setup(sys.argv, TARGETS[name])
+    if name not in NAMES:
+        sys.exit(f"run.py: {name!r} is no target; choose one of {', '.join(NAMES)}")
+    atheris.Setup(sys.argv, getattr(targets, name))
     atheris.Fuzz()
 
 

@@ -6,6 +6,7 @@ that sends what is in the outbox and hands back what could not go. What comes in
 
 from collections import Counter
 from collections.abc import Sequence
+from math import isnan
 from random import Random
 from typing import Any
 
@@ -24,6 +25,8 @@ MOST_ROUNDS = 100
 """Of sending: what could not go is sent elsewhere, or nowhere, in the end."""
 STEPS_S = (0.0, 1e-9, 0.01, 0.06, 0.1, 0.3, 1.0, 4.0)
 FAR_S = (1e3, 1e6, 1e9, 1e12)
+LONGEST_SILENCE = 48
+"""In deadlines: long enough for a peer to be given up."""
 PEOPLE = 6
 """So many peers at most: those of the specification and those that join."""
 DELAYS: tuple[dict[str, float], ...] = ({}, {"s1": 0.03, "d1": 0.03})
@@ -35,6 +38,14 @@ CAUSES = ("", "unroutable", "full")
 
 Seen = Counter[str]
 """What a session came to, for the test of the corpus."""
+
+
+def whole(order: dict[str, Any]) -> bool:
+    """Whether an order to let somebody join is one that a machine obeys."""
+    match order:
+        case {"tell": "join", "peer": str(), "weight": float(weight)}:
+            return 0.0 <= weight < NEVER
+    return False
 
 
 class Session:
@@ -69,7 +80,9 @@ class Session:
             self._frame()
             self._look()
         for writer in self._writers:
-            self._receive(writer.name, max(writer.life, self._inlet.last(writer.name)[0]), self._greeting(writer))
+            self._receive(
+                writer.name, max(writer.life, self._inlet.last(writer.name)[0]), self._greeting(writer)
+            )
         self._look()
         assert self._begun or self.machine.ready, "all have greeted"
         self._begun = True
@@ -91,13 +104,16 @@ class Session:
                 self._frame()
             case 6 | 7 | 8:
                 self._pass(tape.pick(self._steps))
-            case 9 | 10:
-                self._pass(max(min(machine.deadline(), self._inlet.deadline()) - self.now, 0.0))
+            case 9:
+                self._pass(self._until_deadline())
+            case 10:  # nobody says a word
+                for _ in range(tape.byte() % LONGEST_SILENCE):
+                    self._pass(self._until_deadline())
             case 11:
                 order = tape.pick(orders)
-                if order.get("tell") == "join" and isinstance(order.get("peer"), str):
-                    self.meet(order["peer"])
                 machine.order(order, self.now)
+                if whole(order):  # or there is no edge, as in the loop
+                    self.meet(order["peer"])
                 self.seen[f"order {order.get('tell')}"] += 1
             case 12:
                 self._closed[tape.pick(self._writers).name] = tape.pick(CAUSES)
@@ -112,6 +128,9 @@ class Session:
                 machine.knock()
         if what >= 128:
             self.post()
+
+    def _until_deadline(self) -> float:
+        return float(max(min(self.machine.deadline(), self._inlet.deadline()) - self.now, 0.0))
 
     def _pass(self, time: float) -> None:
         """Let time pass: hand over what has come, advance, and send, as the loop does."""
@@ -174,7 +193,7 @@ class Session:
         for messages in machine.outbox.values():
             encode(messages)
         deadline = machine.deadline()
-        assert type(deadline) in (float, int) and deadline == deadline, "a deadline is a number"
+        assert type(deadline) is float and not isnan(deadline), "a deadline is a number"
         status = machine.status()
         assert all(type(count) is int and count >= 0 for count in status.values())
         held = status["in_flight"] if self.dispatches else status["held"]

@@ -58,10 +58,10 @@ def _common(tape: Tape) -> dict[str, Any]:
     }
 
 
-def dispatcher(tape: Tape) -> tuple[Any, dict[str, Any], CheckedRows]:
+def dispatcher(tape: Tape, rate: float | None = None) -> tuple[Any, dict[str, Any], CheckedRows]:
     """A machine, its specification and its journal."""
     path, reads = tape.pick(RULES)
-    shape = tape.byte()
+    shape, rate = tape.byte(), tape.pick(RATES) if rate is None else rate
     servers = ["s1", "s2", "s3"][: 1 + shape % 3]
     later = shape // 4 % 4 == 3
     spec: Any = {
@@ -75,7 +75,7 @@ def dispatcher(tape: Tape) -> tuple[Any, dict[str, Any], CheckedRows]:
         "policy": path,
         "options": {},
         "again": bool(shape & 64),
-        "arrivals": {"kind": "poisson", "rate": tape.pick(RATES), "on": 1.0, "off": 1.0, "schedule": ""},
+        "arrivals": {"kind": "poisson", "rate": rate, "on": 1.0, "off": 1.0, "schedule": ""},
         "sizes": {
             "kind": "exponential", "mean": 1.0, "sigma": 1.0, "alpha": 1.5, "ratio": 10.0, "values": "",
         },
@@ -84,7 +84,7 @@ def dispatcher(tape: Tape) -> tuple[Any, dict[str, Any], CheckedRows]:
     return process.dispatcher(spec, rows), spec, rows
 
 
-def server(tape: Tape) -> tuple[Any, dict[str, Any], CheckedRows]:
+def server(tape: Tape, _rate: float | None = None) -> tuple[Any, dict[str, Any], CheckedRows]:
     """A machine, its specification and its journal."""
     shape = tape.byte()
     spec: Any = {

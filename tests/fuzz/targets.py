@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from gmsr.broker.wire import WireError, Tally, decode, encode
+from gmsr.broker.wire import Tally, WireError, decode, encode
 
-from . import specs
+from . import channel, specs
 from .session import Seen, Session
 from .tape import Tape
 
@@ -31,7 +31,7 @@ SERVERS_ORDERS: list[dict[str, Any]] = [
     {"tell": "resume"},
     {"tell": "drain"},
     {"tell": "join", "peer": "d4", "weight": 1.0},
-    {"tell": "join", "peer": "d1"},
+    {"tell": "join", "peer": "d1", "weight": 1.0},
     {"tell": "join", "peer": b"d1"},
     *({"tell": "slow", "factor": factor} for factor in FACTORS),
     *({"tell": "slow", "curve": curve} for curve in specs.CURVES),
@@ -50,7 +50,9 @@ def decoder(data: bytes, seen: Seen | None = None) -> None:
     try:
         life, number, messages = decode(data, tally)
     except WireError as error:
-        assert not tally.frames and not any(tally.counts) and not any(tally.sizes), "a refused frame is counted"
+        assert not tally.frames and not any(tally.counts) and not any(tally.sizes), (
+            "a refused frame is counted"
+        )
         if seen is not None:
             seen[error.reason] += 1
         return
@@ -74,8 +76,15 @@ def server(data: bytes, seen: Seen | None = None) -> None:
     _session(data, specs.server, SERVERS_ORDERS, seen)
 
 
-def _session(data: bytes, make: Any, orders: list[dict[str, Any]], seen: Seen | None) -> None:
+def orders(data: bytes, seen: Seen | None = None) -> None:
+    """Any datagrams on the side channel of a running agent."""
+    with channel.harmless() as clock:
+        channel.obey(Tape(data), clock, Seen() if seen is None else seen)
+
+
+def _session(data: bytes, make: Any, told: list[dict[str, Any]], seen: Seen | None) -> None:
     tape = Tape(data)
-    session = Session(tape, *make(tape), Seen() if seen is None else seen)
+    machine, spec, rows = make(tape)
+    session = Session(tape, machine, spec, rows, Seen() if seen is None else seen)
     session.come_up()
-    session.play(orders)
+    session.play(told)

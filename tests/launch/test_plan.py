@@ -9,6 +9,7 @@ import pytest
 
 from gmsr.agents import process
 from gmsr.agents.policies import POLICIES
+from gmsr.agents.spec import met, reborn
 from gmsr.launch import plan
 from gmsr.topology import curves
 from gmsr.topology.errors import UserError
@@ -204,3 +205,54 @@ def test_a_trace_that_ends_before_the_run_is_refused_with_its_length(tmp_path: P
     topology = TOPOLOGY._replace(arrivals=Arrivals("trace", trace(tmp_path)))
     with pytest.raises(UserError, match=r"trace.csv: .* lasts 100 s, the run 101 s"):
         plan.prepare(topology, plan.options(topology, duration=101.0), tmp_path)
+
+
+@pytest.mark.parametrize(("pace", "edges", "heartbeat"), [(1.0, 3, 0.1), (4.0, 3, 0.4)])
+def test_agents_agree_on_the_heartbeat_and_on_when_life_begins(
+    pace: float, edges: int, heartbeat: float
+) -> None:
+    specs = made(pace=pace)
+    assert len(TOPOLOGY.edges) == edges
+    assert {spec["heartbeat"] for spec in specs.values()} == {heartbeat}
+    assert {(spec["life"], spec["born"], spec["start_ns"]) for spec in specs.values()} == {(1, 0.0, 0)}
+
+
+def test_many_edges_are_asked_more_seldom() -> None:
+    servers = tuple(Server(f"s{number}", HYPERBOLIC) for number in range(100))
+    dispatchers = tuple(Dispatcher(f"d{number}", 1.0) for number in range(100))
+    edges = tuple(Edge(one.id, other.id) for one in dispatchers for other in servers)
+    specs = made(Topology("crowd", dispatchers, servers, edges))
+    heartbeat = len(edges) / plan.HEARTBEATS_A_SECOND
+    assert heartbeat > plan.HEARTBEAT_REAL_S
+    assert {spec["heartbeat"] for spec in specs.values()} == {heartbeat}
+
+
+def test_what_becomes_of_jobs_that_may_be_lost_is_the_users_choice() -> None:
+    assert (made()["d1"]["again"], made()["s1"]["drop"]) == (False, False)
+    specs = made(again=True, drop=True)
+    assert (specs["d1"]["again"], specs["s1"]["drop"]) == (True, True)
+
+
+def test_a_second_life_has_files_of_its_own() -> None:
+    for first in made().values():
+        second: Any = reborn(first, 2, 7.5, 123)
+        assert (second["life"], second["born"], second["start_ns"]) == (2, 7.5, 123)
+        own = first["id"]
+        assert second["rows"] == f"/runs/one/agents/{own}@2.rows"
+        assert second["errors"] == f"/runs/one/agents/{own}@2.err"
+        assert second["statement"] == f"/runs/one/agents/{own}@2.json"
+        changed = {name for name in first if first[name] != second[name]}
+        assert changed == {"life", "born", "start_ns", "rows", "errors", "statement"}
+        third: Any = reborn(second, 3, 9.0, 456)
+        assert third["rows"] == f"/runs/one/agents/{own}@3.rows"
+
+
+def test_who_met_somebody_starts_with_it_the_next_time() -> None:
+    specs = made()
+    d1: Any = met(specs["d1"], {"peer": "s9", "address": "ipc:///s9", "weight": 2.0, "delay": 0.5})
+    assert (d1["servers"][-1], d1["addresses"][-1], d1["weights"][-1]) == ("s9", "ipc:///s9", 2.0)
+    assert d1["delays"] == {"s2": 0.02, "s9": 0.5}
+    s1: Any = met(specs["s1"], {"peer": "d9", "address": "", "delay": 0.0})
+    assert s1["dispatchers"] == ["d1", "d9"]
+    assert s1["delays"] == {}
+    assert specs["s1"]["dispatchers"] == ["d1"], "the first is as it was"

@@ -1,0 +1,124 @@
+"""``gmsr bench endurance`` and ``gmsr bench alarms``: long runs without faults.
+
+Endurance: at a steady rate the private memory of every agent stays flat after the first minutes, and nothing is lost.
+Alarms: at the highest rate that this machine carries no dispatcher ever suspects a server.
+"""
+
+import tempfile
+import threading
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+
+from gmsr.agents.journal import JOB_ROW, SEGMENT_ROWS
+
+from .. import plan
+from ..record.collect import collect
+from ..record.folder import open_run
+from ..record.text import table
+from ..run import run
+from ..show.progress import Progress
+from .fleet import RATES, fleet, testbed
+
+SAMPLE_S = 10.0
+SETTLED = 0.2
+"""Share of a run after which memory must be flat."""
+FLAT = 0.05
+"""So much of it may come and go, beside a segment of the journal."""
+SEGMENT_BYTES = SEGMENT_ROWS * JOB_ROW.size
+
+
+def endurance(minutes: float, rate: float) -> dict[str, Any]:
+    """Memory by agent at the settling point and at the end, and what was lost."""
+    duration = 60.0 * minutes
+    watch = _Watch(duration)
+    with tempfile.TemporaryDirectory(prefix="gmsr-bench-") as folder, watch:
+        options = plan.Options(duration=duration, warmup=SETTLED * duration)
+        summary = run(fleet(rate), options, Path(folder) / "run", Progress(label="endurance"))
+    settled, last = watch.at(SETTLED * duration), watch.at(duration)
+    growth = {agent: last[agent] - settled[agent] for agent in settled if agent in last}
+    return {
+        "minutes": minutes,
+        "rate": rate,
+        "valid": summary["valid"],
+        "offered": summary["jobs"]["offered"],
+        "lost": sum(summary["jobs"]["lost"].values()),
+        "agents": len(growth),
+        "private_mb_settled": median(settled.values()) / 1e6,
+        "private_mb_last": median(last.values()) / 1e6,
+        "largest_growth_mb": max(growth.values()) / 1e6,
+        "flat": all(more <= FLAT * settled[agent] + SEGMENT_BYTES for agent, more in growth.items()),
+    }
+
+
+def alarms(minutes: float) -> dict[str, Any]:
+    """Find the highest rate that is carried, then run it for long and count suspicions."""
+    carried = None
+    for rate in RATES:
+        if not testbed(rate)["carried"]:
+            break
+        carried = rate
+    if carried is None:
+        return {"minutes": minutes, "rate": None, "alarms": None}
+    duration = 60.0 * minutes
+    with tempfile.TemporaryDirectory(prefix="gmsr-bench-") as folder:
+        path = Path(folder) / "run"
+        options = plan.Options(duration=duration, warmup=min(10.0, duration / 10.0))
+        summary = run(fleet(carried), options, path, Progress(label=f"{carried:g} jobs/s"))
+        told = collect(open_run(path)).statements.values()
+    events = [event for each in told for event in each.get("events", ())]
+    return {
+        "minutes": minutes,
+        "rate": carried,
+        "cores": sum(summary["fidelity"]["cpu"].values()),
+        "late_ms_p99": 1e3 * summary["fidelity"]["lateness"]["p99"],
+        "late_ms_max": 1e3 * summary["fidelity"]["lateness"]["max"],
+        "jobs": summary["jobs"]["offered"],
+        "valid": summary["valid"],
+        "alarms": sum(what == "suspect" for _, what, _ in events),
+    }
+
+
+def text(found: dict[str, Any]) -> str:
+    """A figure a line."""
+    return "\n".join(
+        table(["", ""], [[key.replace("_", " "), _shown(value)] for key, value in found.items()])
+    )
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+class _Watch:
+    """Reads every agent's private memory (unique set size) now and then."""
+
+    def __init__(self, duration: float) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._readings: list[dict[int, float]] = []
+        self._duration = duration
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def at(self, seconds: float) -> dict[int, float]:
+        """By process: the reading nearest to that share of the run, but no later than the last before its end."""
+        index = min(int(seconds / SAMPLE_S), len(self._readings) - 2)
+        return self._readings[max(index, 0)]
+
+    def _look(self) -> None:
+        while not self._over.wait(SAMPLE_S):
+            sizes = {}
+            for child in psutil.Process().children(recursive=True):
+                try:
+                    sizes[child.pid] = float(child.memory_full_info().uss)
+                except psutil.Error:
+                    continue  # it is ending
+            self._readings.append(sizes)

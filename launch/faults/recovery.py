@@ -1,0 +1,247 @@
+"""What each fault did to a run, and how long the system took to come back. Numbers from journals, optimum from theory.
+
+A fault *touches* the jobs of the dispatchers it names, at the servers it names, and on the edges it names. Of these it
+answers for the lost ones that were sent from its beginning, or before (by the longest latency until then: they may
+have been under way), to ``NOTICE_REAL_S`` after its end. A job is counted once, to the first fault that it fits.
+
+**Recovered**: the workload of all servers together, averaged over a window, is near its new optimum, and stays there
+until something else begins or ends. Near is within ``NEAR`` of it, and ``NOISES`` standard deviations of such a
+window's mean, taken from the differences of successive windows of the whole run (their median, so that jumps do not
+count), or of a system whose jobs do not meet (M/G/∞) if that is more. A window holds ``WINDOW_JOBS`` arrivals, or a
+quarter of the time that there is. The new optimum is that of the topology as the fault leaves it: without who is dead,
+frozen or has left, without what is cut, with curves and rates as they are then. It counts from the beginning of what
+lasts (and of ``slow`` and ``surge``), otherwise from the end.
+"""
+
+from collections.abc import Mapping
+from math import inf, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gmsr.agents.journal import CAUSES, COMPLETED, LOST
+from gmsr.topology.curves import make, scaled
+from gmsr.topology.graph import Server, Topology
+
+from ..record.collect import Collected, Table, lost_cause
+from ..record.folder import Folder
+from .diary import Episode, episodes
+
+NOTICE_REAL_S = 2.0
+NEAR = 0.05
+NOISES = 3.0
+WINDOW_JOBS = 1000.0
+STEPS_A_WINDOW = 10
+NOTICED = ("suspect", "dead", "leaving", "reborn")
+FROM_BEGIN = ("slow", "surge", "drain", "join")
+NOBODY = LOST + CAUSES.index("nobody")
+
+
+class Path(NamedTuple):
+    """A workload over time: exact, as its integral at the instants where it changes."""
+
+    at: Any
+    integral: Any
+
+    def mean(self, begin: Any, end: Any) -> Any:
+        """Time averages; ``begin`` and ``end`` are numbers or arrays of one shape."""
+        area = np.interp(end, self.at, self.integral) - np.interp(begin, self.at, self.integral)
+        return area / (end - begin)
+
+
+def effects(folder: Folder, run: Collected, volume: Mapping[str, float], end: float) -> list[dict[str, Any]]:
+    """An entry for each fault, in the order of their beginning. ``volume``: offered per second, by dispatcher."""
+    found = episodes(folder.happenings, folder.topology.edges)
+    if not found:
+        return []
+    damage = Damage(folder, run, end)
+    path = total_workload(run, folder.plan["scale"], end)
+    return [
+        {
+            "number": each.number,
+            "kind": each.fault.kind,
+            "what": each.fault.describe(),
+            "at": each.at,
+            "until": None if each.until == inf else each.until,
+            "agents": list(each.fault.agents),
+            "edges": [list(edge) for edge in each.fault.edges],
+            "by": each.by,
+            "noticed": _noticed(folder, run, each),
+            **damage.of(each),
+            "recovered": _recovered(folder, found, each, path, volume, end),
+        }
+        for each in found
+    ]
+
+
+def total_workload(run: Collected, scale: float, end: float) -> Path:
+    """Jobs at all servers over n, from the exact instants of arrival and departure."""
+    visits = run.visits
+    gone = np.where(np.isnan(visits["departed"]), visits["noticed"], visits["departed"])
+    gone = gone[~np.isnan(gone)]
+    at = np.concatenate([[0.0], visits["arrived"], gone, [max(end, 0.0)]])
+    change = np.concatenate([[0.0], np.ones(len(visits["arrived"])), -np.ones(len(gone)), [0.0]])
+    order = np.argsort(at, kind="stable")
+    at, level = at[order], np.cumsum(change[order]) / scale
+    return Path(at, np.concatenate([[0.0], np.cumsum(level[:-1] * np.diff(at))]))
+
+
+def as_it_is(folder: Folder, found: list[Episode], t: float) -> Topology:
+    """The topology at an instant: who is there and works, what is connected, with curves and rates as they are."""
+    topology = folder.topology
+    lasting = [each.fault for each in found if each.at <= t < each.until]
+    away = {name for fault in lasting if fault.kind in ("freeze", "drain") for name in fault.agents}
+    for each in sorted(folder.happenings, key=lambda happening: happening.t):
+        name = each.agents[0] if each.agents else ""
+        if each.event == ("joined" if each.t > t else "died"):
+            away.add(name)
+        elif each.event == "started" and each.t <= t:
+            away.discard(name)
+    cut = {edge for fault in lasting if fault.kind == "cut" for edge in fault.edges}
+    slow = {name: fault for fault in lasting if fault.kind == "slow" for name in fault.agents}
+    rates = {name: fault.factor for fault in lasting if fault.kind == "surge" for name in fault.agents}
+
+    def worked(server: Server) -> Server:
+        fault = slow.get(server.id)
+        if fault is None:
+            return server
+        return server._replace(curve=make(fault.curve) if fault.curve else scaled(server.curve, fault.factor))
+
+    left = topology._replace(
+        servers=tuple(worked(each) for each in topology.servers),
+        dispatchers=tuple(
+            each._replace(rate=each.rate * rates.get(each.id, 1.0)) for each in topology.dispatchers
+        ),
+        edges=tuple(each for each in topology.edges if (each.dispatcher, each.server) not in cut),
+    ).without(away)
+    served = {edge.dispatcher for edge in left.edges}
+    useful = {edge.server for edge in left.edges}
+    return left.without(
+        {each.id for each in left.dispatchers if each.id not in served}
+        | {each.id for each in left.servers if each.id not in useful}
+    )
+
+
+def _edges(folder: Folder, each: Episode) -> set[tuple[str, str]]:
+    """The edges that a fault touches."""
+    if each.fault.edges:
+        return set(each.fault.edges)
+    named = set(each.fault.agents)
+    return {(e.dispatcher, e.server) for e in folder.topology.edges if {e.dispatcher, e.server} & named}
+
+
+def _noticed(folder: Folder, run: Collected, each: Episode) -> float | None:
+    """Seconds until the last of those dispatchers noticed that noticed at all."""
+    touched = _edges(folder, each)
+    last = each.until + NOTICE_REAL_S * folder.plan["pace"]
+    firsts: dict[tuple[str, str], float] = {}
+    for name, statement in run.statements.items():
+        for t, what, server in statement.get("events", ()):
+            edge = (name.partition("@")[0], server)
+            if what in NOTICED and each.at <= t < last and edge in touched:
+                firsts[edge] = min(firsts.get(edge, inf), t - each.at)
+    return max(firsts.values(), default=None)
+
+
+class Damage:
+    """Who was hurt. Ask in the order of the faults' beginning."""
+
+    def __init__(self, folder: Folder, run: Collected, end: float) -> None:
+        self._folder = folder
+        self._run = run
+        self._end = end
+        self._open = {
+            "lost": run.jobs["state"] >= LOST,
+            "again": np.ones(len(run.given_up["job"]), dtype=bool),
+        }
+
+    def of(self, each: Episode) -> dict[str, Any]:
+        """Fields ``lost``, ``resent`` and ``latency`` (of all jobs that arrived while it lasted)."""
+        jobs = self._run.jobs
+        completed = jobs["state"] == COMPLETED
+        before = jobs["latency"][completed & (jobs["done"] < each.at)].max(initial=0.0)
+        touched = self._touched(each)
+        span = each.at - before, each.until + NOTICE_REAL_S * self._folder.plan["pace"]
+        lost = self._take("lost", jobs, touched, span)
+        again = self._take("again", self._run.given_up, touched, span)
+        states = jobs["state"][lost]
+        meanwhile = (jobs["arrival"] >= each.at) & (jobs["arrival"] < min(each.until, self._end))
+        latencies = jobs["latency"][meanwhile & completed]
+        return {
+            "lost": {
+                lost_cause(int(state)): int(np.count_nonzero(states == state)) for state in np.unique(states)
+            },
+            "resent": int(np.count_nonzero(again)),
+            "latency": float(latencies.mean()) if len(latencies) else None,
+        }
+
+    def _touched(self, each: Episode) -> Any:
+        rows = {name: index for index, name in enumerate(self._run.dispatchers)}
+        columns = {name: index for index, name in enumerate(self._run.servers)}
+        touched = np.zeros((len(rows), len(columns)), dtype=bool)
+        for dispatcher, server in _edges(self._folder, each):
+            touched[rows[dispatcher], columns[server]] = True
+        return touched
+
+    def _take(self, what: str, table: Table, touched: Any, span: tuple[float, float]) -> Any:
+        anywhere = np.asarray(touched.any(axis=1))
+        mine = touched[table["dispatcher"], table["server"]]
+        mine |= (table["state"] == NOBODY) & anywhere[table["dispatcher"]]  # it had no server
+        mine &= self._open[what] & (table["sent"] >= span[0]) & (table["sent"] < span[1])
+        self._open[what] &= ~mine
+        return mine
+
+
+def _recovered(
+    folder: Folder,
+    found: list[Episode],
+    each: Episode,
+    path: Path,
+    volume: Mapping[str, float],
+    end: float,
+) -> float | None:
+    lasts = each.until == inf or each.fault.kind in FROM_BEGIN
+    begin = each.at if lasts else each.until
+    deaths = [
+        happening.t for happening in folder.happenings if happening.event in ("died", "started", "joined")
+    ]
+    changes = [t for other in found for t in (other.at, other.until)] + deaths
+    # What a fault itself entails (its death, its birth) comes within a moment.
+    over = min([t for t in changes if t > begin + 0.1 * folder.plan["pace"]] + [end])
+    topology = as_it_is(folder, found, begin + 0.1 * folder.plan["pace"])
+    base = {each.id: each.rate for each in folder.topology.dispatchers}
+    wanted = {
+        one.id: volume[one.id] * (one.rate / base[one.id] if base[one.id] else 1.0)
+        for one in topology.dispatchers
+    }
+    best = _optimum(topology, wanted)
+    rate = sum(wanted.values()) / folder.plan["mean_size"] * folder.plan["scale"]
+    if best is None or not rate or over <= begin:
+        return None
+    window = min(WINDOW_JOBS / rate, (over - begin) / 4.0)
+    near = NEAR * best + NOISES * max(_noise(path, window, end), best * sqrt(2.0 / (rate * window)))
+    starts = np.arange(begin, over - window, window / STEPS_A_WINDOW)
+    far = np.flatnonzero(np.abs(path.mean(starts, starts + window) - best) > near)
+    if not len(far):
+        return 0.0
+    return None if far[-1] == len(starts) - 1 else float(starts[far[-1] + 1] - begin)
+
+
+def _noise(path: Path, window: float, end: float) -> float:
+    """Standard deviation of a window's mean."""
+    starts = np.arange(0.0, end - window, window)
+    if len(starts) < 3:
+        return 0.0
+    differences = np.abs(np.diff(path.mean(starts, starts + window)))
+    return float(np.median(differences)) / (0.6745 * sqrt(2.0))  # of a normal one the median is 0.6745 σ
+
+
+def _optimum(topology: Topology, volume: Mapping[str, float]) -> float | None:
+    from gmsr.topology.theory.optimum import NoOptimum, Overloaded, solve
+
+    if not topology.dispatchers:
+        return None
+    try:
+        return float(solve(topology, volume).workload)
+    except (NoOptimum, Overloaded):
+        return None
