@@ -187,13 +187,7 @@ class Dispatcher:
 
     def status(self) -> dict[str, int]:
         """Jobs so far."""
-        ledger = self.ledger
-        return {
-            "offered": ledger.offered,
-            "completed": ledger.completed,
-            "in_flight": ledger.in_flight,
-            "lost": sum(ledger.lost),
-        }
+        return self.ledger.counts()
 
     def statement(self) -> dict[str, object]:
         """The account in all, losses by cause, and what was believed of whom and when."""

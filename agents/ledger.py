@@ -117,6 +117,15 @@ class Ledger:
         """Lost jobs by cause; causes that never struck are left out."""
         return {cause: count for cause, count in zip(CAUSES, self.lost, strict=True) if count}
 
+    def counts(self) -> dict[str, int]:
+        """The account in four numbers."""
+        return {
+            "offered": self.offered,
+            "completed": self.completed,
+            "in_flight": len(self._entries),
+            "lost": sum(self.lost),
+        }
+
     def validate(self) -> None:
         """The account balances."""
         assert self.offered == self.completed + sum(self.lost) + len(self._entries)

@@ -146,6 +146,7 @@ class Suspicion:
         last = peer.times[peer.questions % REMEMBERED]
         if peer.state == DEAD:
             return now - last >= DEAD_ASKED * self._heartbeat
-        if peer.state != ALIVE or peer.doubt or peer.asked < NEVER:
+        unsure = peer.asked < NEVER or peer.round_trip == NEVER
+        if peer.state != ALIVE or peer.doubt or unsure:
             return now - last >= self._heartbeat
         return now - min(peer.heard, peer.written) >= self._heartbeat

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -21,6 +22,7 @@ from gmsr.topology.faults import problems
 from gmsr.topology.graph import Topology
 
 from . import limits, plan
+from .audit import proof
 from .control import write_control
 from .demand import informed
 from .faults.draw import draw
@@ -42,6 +44,8 @@ LEAD_REAL_S_AN_AGENT = 0.001
 END_REAL_S = 30.0
 END_HEARTBEATS = 30.0
 """How long agents may take to end: each gives up the dead, and servers those dispatchers that are silent."""
+LOOK, LOOK_AGAIN = 0.5, 0.05
+"""Shares of the duration: when the kernel is asked who is connected to whom, and how often if something is odd."""
 STOP_REAL_S = 5.0
 STOP_REAL_S_AN_AGENT = 0.02
 """How long agents may take to say goodbye when they are told to stop. After a death its peers would wait for
@@ -140,6 +144,7 @@ class _Live:
         self._cpu: dict[str, float] = {}
         self._begin_ns = 0
         self._schedule: Schedule | None = None
+        self._look_at = LOOK * options.duration
         self._patience = 0.0  # emulated seconds, for all to end
         self.ready_real_s = 0.0
         self.started = False
@@ -219,12 +224,23 @@ class _Live:
                 self._cpu_begin = self._cpu_times()
             if self._cpu_begin and not self._cpu and now >= over:
                 self._cpu = self._shares(self._cpu_times(), (over - warm) / options.pace)
-            marks = [mark for mark in (warm, over, schedule.due) if mark > now]
+            if now >= self._look_at:
+                self._look(testbed, now)
+            marks = [mark for mark in (warm, over, schedule.due, self._look_at) if mark > now]
             wait = min([0.5, *((mark - now) / options.pace for mark in marks)])
             self._take(testbed.events(wait))
             self._progress.running(now, over, options.pace, self._totals())
             if now > deadline:
                 self._failure = f"{', '.join(sorted(self._living)[:5])} did not end in time"
+
+    def _look(self, testbed: Place, now: float) -> None:
+        """Who is connected to whom, by the kernel: once, or until nothing is odd, since agents come and go."""
+        edges = [(edge.dispatcher, edge.server) for edge in self._topology.edges]
+        living = {agent: pid for agent, pid in self._pids.items() if agent in self._living}
+        seen = proof.snapshot(living, testbed.sockets, edges, now)
+        proof.keep(self._run_dir, seen)
+        again = now + LOOK_AGAIN * self._options.duration
+        self._look_at = again if seen["contradictions"] and again < self._options.duration else inf
 
     def _stop(self, testbed: Place) -> None:
         """Let what still lives say goodbye, for a while."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from gmsr.topology.errors import UserError
 
 from ..record import account
-from ..record.collect import collect
+from ..record.collect import Collected, collect
 from ..record.folder import Folder, open_run, read_json, write_json
 from .tables import Tables, look
 
@@ -79,35 +79,42 @@ def keep(run_dir: Path, seen: Mapping[str, Any]) -> None:
 def prove(run_dir: Path, seen: Mapping[str, Any] | None = None) -> Proof:
     """All that can be proved of a run: of one that goes on by ``seen``, of one that has ended by what it left."""
     folder = open_run(run_dir)
-    if seen is None and (run_dir / FILE).exists():
-        seen = read_json(run_dir / FILE)
-    contradictions = list(seen["contradictions"]) if seen else []
-    reads = folder.plan["reads"]
+    looked = seen or kept(run_dir)
+    contradictions = list(looked["contradictions"]) if looked else []
     messages = None
-    if folder.launch is not None or not seen:
+    if seen is None:
         run = collect(folder)
         if not run.statements:
             raise UserError(
                 f"{run_dir}: its agents left no statements; audit a run that has ended, or goes on"
             )
-        rules: list[Callable[[Folder, Mapping[str, Any]], list[str]]] = [
-            nothing_went_elsewhere,
-            nothing_else_was_told,
-        ]
-        for rule in rules:
-            contradictions += rule(folder, run.statements)
-        contradictions += account.edges_agree(folder, run)
+        contradictions += by_counters(folder, run)
         messages = sum(_sent(run.statements).values())
     return Proof(
         str(run_dir),
         len(folder.agents),
         len(folder.topology.edges),
-        None if seen is None else len(seen["connections"]),
-        None if seen is None else seen["at"],
+        None if looked is None else len(looked["connections"]),
+        None if looked is None else looked["at"],
         messages,
-        ", ".join(reads) if reads else "nothing",
+        ", ".join(folder.plan["reads"]) or "nothing",
         contradictions,
     )
+
+
+def kept(run_dir: Path) -> dict[str, Any] | None:
+    """The snapshot in a run directory, if there is one."""
+    return read_json(run_dir / FILE) if (run_dir / FILE).exists() else None
+
+
+def by_counters(folder: Folder, run: Collected) -> list[str]:
+    """What counters and bytes say against it."""
+    rules: list[Callable[[Folder, Mapping[str, Any]], list[str]]] = [
+        nothing_went_elsewhere,
+        nothing_else_was_told,
+    ]
+    lines = [line for rule in rules for line in rule(folder, run.statements)]
+    return lines + account.edges_agree(folder, run)
 
 
 def nothing_went_elsewhere(folder: Folder, statements: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,8 @@ window's mean, taken from the differences of successive windows of the whole run
 count), or of a system whose jobs do not meet (M/G/∞) if that is more. A window holds ``WINDOW_JOBS`` arrivals, or a
 quarter of the time that there is. The new optimum is that of the topology as the fault leaves it: without who is dead,
 frozen or has left, without what is cut, with curves and rates as they are then. It counts from the beginning of what
-lasts (and of ``slow`` and ``surge``), otherwise from the end.
+lasts (and of ``slow`` and ``surge``), otherwise from the end. Where there is too little time to tell ``LOOSEST`` from
+the optimum nothing is said.
 """
 
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from .diary import Episode, episodes
 NOTICE_REAL_S = 2.0
 NEAR = 0.05
 NOISES = 3.0
+LOOSEST = 0.5
 WINDOW_JOBS = 1000.0
 STEPS_A_WINDOW = 10
 NOTICED = ("suspect", "dead", "leaving", "reborn")
@@ -220,6 +222,8 @@ def _recovered(
         return None
     window = min(WINDOW_JOBS / rate, (over - begin) / 4.0)
     near = NEAR * best + NOISES * max(_noise(path, window, end), best * sqrt(2.0 / (rate * window)))
+    if near > LOOSEST * best:
+        return None
     starts = np.arange(begin, over - window, window / STEPS_A_WINDOW)
     far = np.flatnonzero(np.abs(path.mean(starts, starts + window) - best) > near)
     if not len(far):

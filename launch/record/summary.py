@@ -80,7 +80,8 @@ class _Summary:
             self._untold(),
             _noise(latency),
         )
-        warnings += why_not + self._deaths()
+        in_charge = self._in_charge()
+        warnings += why_not + self._deaths() + [f"not decentralised: {line}" for line in in_charge or ()]
         if launch is None and not cut_short:
             warnings.append("the launcher did not live to see the end: how much CPU agents used is not known")
         ratio = latency["mean"] / optimum["latency"] if optimum and latency["mean"] is not None else None
@@ -90,6 +91,7 @@ class _Summary:
             "measured": [self.begin, self.end],
             "settled": not drifting,
             "valid": not broken,
+            "decentralised": None if in_charge is None else not in_charge,
             "warnings": warnings,
             "jobs": jobs,
             "resent": len(self.run.given_up["job"]),
@@ -107,6 +109,13 @@ class _Summary:
             "overload": excess,
             "ready_real_s": launch["ready_real_s"] if launch else None,
         }
+
+    def _in_charge(self) -> list[str] | None:
+        """What speaks against nobody's being in charge (``audit.proof``); None if the kernel was not asked."""
+        from ..audit import proof
+
+        seen = proof.kept(self.folder.path)
+        return None if seen is None else [*seen["contradictions"], *proof.by_counters(self.folder, self.run)]
 
     def _deaths(self) -> list[str]:
         return [

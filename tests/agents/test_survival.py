@@ -478,18 +478,19 @@ def test_a_silent_dispatcher(drop: bool) -> None:
     assert street["d1"].status()["in_flight"] == (0 if drop else 2)
 
 
-def test_a_silent_dispatcher_is_told_nothing_until_it_speaks() -> None:
-    street = Street({"d1": [], "d2": [(10.0, 1.0)]})
+def test_a_silent_dispatcher_is_told_of_no_change_until_it_speaks() -> None:
+    street = Street({"d1": [], "d2": [(10.0, 1.0)] * 4})
     street.go(1.0)
     street.go(9.0, "d1")
     street.told.clear()
     street.turn(10.0)
     street.carry("d2", "s1")
-    assert "d1" not in street["s1"].outbox
+    assert list(street["s1"].outbox) == ["d2"]
+    assert street["s1"].outbox["d2"][-1] == (wire.REPORT, 0.0)
     street.now = 10.1
     street["d1"].outbox["s1"] = [(PING, 1)]
     street.carry("d1", "s1")
-    assert street["s1"].outbox["d1"][0][0] == wire.REPORT
+    assert street["s1"].outbox["d1"][0] == (wire.REPORT, 0.0)
 
 
 def test_nobody_is_blamed_by_a_server_that_overslept() -> None:
@@ -511,6 +512,17 @@ def test_a_run_ends_though_a_server_is_dead() -> None:
     assert street["d1"].finished
     assert street["s2"].finished
     assert street.now < 5.0 + 1.0 + 10 * H * 2.5
+
+
+def test_a_server_that_was_never_met_keeps_nobody() -> None:
+    street = one(duration=5.0)
+    street.go(1.0)
+    street["d1"].order({"tell": "join", "peer": "s9", "weight": 1.0}, 1.0)
+    street.machines["s9"] = Server(
+        "run", [], Service(curves.make(CORES), 1.0, 0.0, ()), EveryChange(), ListRows(), Upkeep()
+    )
+    street.go(20.0, "s9")
+    assert street["d1"].finished
 
 
 def test_a_server_that_dies_after_the_goodbyes_keeps_nobody() -> None:
@@ -597,6 +609,15 @@ def test_who_does_not_hear_that_a_server_leaves_is_told_again() -> None:
     street.go(2.5)
     assert street["s1"].finished
     assert street["d1"].view.servers == ["s2"]
+
+
+def test_who_greets_a_server_that_leaves_is_told_at_once() -> None:
+    street = one(servers=2)
+    street.go(1.0)
+    street["s1"].order({"tell": "drain"}, street.now)
+    street["s1"].outbox.clear()
+    street["s1"].received("d1", 2, [(HELLO, "run", "d1")], street.now)
+    assert [kind for kind, *_ in street["s1"].outbox["d1"]] == [WELCOME, wire.REPORT, LEAVING]
 
 
 def test_a_dispatcher_that_leaves_waits_for_its_jobs() -> None:

@@ -28,8 +28,8 @@ class Wires:
     def address(self, name: str) -> str:
         return f"ipc://{self._folder}/{name}"
 
-    def endpoint(self, own_id: str, *peers: str) -> Endpoint:
-        made = Endpoint(own_id)
+    def endpoint(self, own_id: str, *peers: str, life: int = 1) -> Endpoint:
+        made = Endpoint(own_id, life)
         made.allow(peers)
         self._closers.append(made.close)
         return made

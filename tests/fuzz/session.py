@@ -25,8 +25,8 @@ MOST_ROUNDS = 100
 """Of sending: what could not go is sent elsewhere, or nowhere, in the end."""
 STEPS_S = (0.0, 1e-9, 0.01, 0.06, 0.1, 0.3, 1.0, 4.0)
 FAR_S = (1e3, 1e6, 1e9, 1e12)
-LONGEST_SILENCE = 48
-"""In deadlines: long enough for a peer to be given up."""
+LONGEST_SILENCE = 24
+"""In deadlines: after two of the longest a peer is given up."""
 PEOPLE = 6
 """So many peers at most: those of the specification and those that join."""
 DELAYS: tuple[dict[str, float], ...] = ({}, {"s1": 0.03, "d1": 0.03})

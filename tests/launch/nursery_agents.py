@@ -15,7 +15,7 @@ def echo(spec: dict[str, Any]) -> None:
     """Say that it is there, then repeat what it is told, until that is ``stop``; leave a mark at the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind(spec["control"])
-        channel.sendto(packb({"id": spec["id"], "say": "ready"}), spec["telemetry"])
+        channel.sendto(packb({"id": spec["id"], "say": spec.get("orders", "ready")}), spec["telemetry"])
         while (told := unpackb(channel.recv(4096))) != {"tell": "stop"}:
             channel.sendto(packb({"id": spec["id"], "say": told}), spec["telemetry"])
     Path(spec["statement"]).write_text("finished")

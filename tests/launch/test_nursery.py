@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from msgpack import packb
 
 from gmsr.launch.place.base import Event
+from gmsr.launch.place.door import Operator
 from gmsr.launch.place.local import Local
 from gmsr.launch.place.nursery import LONGEST_HOME, home
 
@@ -91,11 +92,20 @@ class Crowd:
 
 
 def plain_spec(folder: Path, name: str) -> dict[str, Any]:
-    return {"id": name, "errors": str(folder / f"{name}.err"), "statement": str(folder / f"{name}.json")}
+    files = {"errors": "err", "statement": "json", "rows": "rows"}
+    paths = {field: str(folder / f"{name}.{ending}") for field, ending in files.items()}
+    return {"id": name, "life": 1, "pace": 1.0, **paths}
 
 
 def gone(processes: list[psutil.Process]) -> bool:
     return not psutil.wait_procs(processes, timeout=PATIENCE_REAL_S)[1]
+
+
+@contextmanager
+def knock(testbed: Crowd) -> Iterator[Callable[[Any], dict[str, Any]]]:
+    operator = Operator(testbed.place.sockets)
+    yield operator.ask
+    operator.close()
 
 
 @pytest.fixture
@@ -187,6 +197,74 @@ def test_agents_die_with_the_nursery(crowd: Callable[..., Crowd]) -> None:
     nursery.kill()
     assert gone([*processes.values()])
     testbed.until(lambda event: event["event"] == "lost")
+
+
+def test_a_killed_agent_lives_again_and_an_ended_one_does_not(
+    crowd: Callable[..., Crowd], tmp_path: Path
+) -> None:
+    testbed = crowd("echo")
+    testbed.place.tell({"tell": "start", "at_ns": time.monotonic_ns()})
+    testbed.start("a", "b")
+    testbed.heard("a", "ready")
+    testbed.place.signal("a", signal.SIGKILL)
+    died = testbed.event("exited", "a")
+    assert (os.WTERMSIG(died["status"]), died["life"], died["asked"]) == (signal.SIGKILL, 1, True)
+    assert not Path(f"{testbed.place.sockets}/a.ctl").exists(), "its next life could not listen there"
+    order = {"tell": "slow", "factor": 0.5}
+    testbed.place.restart("a", [order])
+    testbed.until(lambda event: event["event"] == "spawned" and event["id"] == "a" and event["life"] == 2)
+    testbed.until(lambda event: event.get("message") == {"id": "a", "say": [order]})
+    assert (tmp_path / "a@2.err").exists()
+    testbed.place.tell({"tell": "stop"})
+    testbed.event("exited", "b")
+    with knock(testbed) as ask:
+        assert ask({"do": "restart", "id": "b", "orders": []}) == {"error": "b has not died"}
+
+
+def test_operators_command_and_are_answered(crowd: Callable[..., Crowd]) -> None:
+    testbed = crowd("echo")
+    processes = testbed.start("a", "b")
+    testbed.heard("b", "ready")
+    with knock(testbed) as ask, knock(testbed) as also:
+        listed = ask({"do": "list"})
+        assert listed["agents"] == {name: {"pid": processes[name].pid, "life": 1} for name in ("a", "b")}
+        assert listed["launcher"]
+        assert also({"do": "tell", "to": "b", "message": {"from": "operator"}}) == {}
+        testbed.heard("b", {"from": "operator"})
+        assert "no such command" in ask({"do": "dance"})["error"]
+        assert ask(["not", "a", "map"])["error"]
+        assert ask({"do": "signal", "id": "c", "signal": 9}) == {"error": "c is not running"}
+        assert ask({"do": "signal", "id": "a", "signal": signal.SIGKILL}) == {"life": 1}
+        testbed.event("exited", "a")
+        assert list(also({"do": "list"})["agents"]) == ["b"]
+
+
+def test_a_deaf_nursery_harms_nobody(crowd: Callable[..., Crowd]) -> None:
+    testbed = crowd("echo")
+    testbed.start("a")
+    testbed.heard("a", "ready")
+    testbed.place.deafen()
+    with knock(testbed) as ask:
+        assert list(ask({"do": "list"})["agents"]) == ["a"]
+
+
+def test_without_a_launcher_it_ends_when_it_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    specs = json.dumps([plain_spec(tmp_path, "a")])
+    launcher = subprocess.Popen([sys.executable, "-c", LAUNCHER, specs, "survive"], stdout=subprocess.PIPE)
+    assert launcher.stdout is not None
+    with launcher, launcher.stdout:
+        found = json.loads(launcher.stdout.readline())
+        agent = psutil.Process(found["pids"]["a"])
+        nursery = agent.parent()
+        assert nursery is not None
+        operator = Operator(found["sockets"])
+        launcher.kill()
+    agent.suspend()  # it would never end
+    assert operator.ask({"do": "end_by", "at_ns": time.monotonic_ns() + 10**8}) == {}
+    operator.close()
+    assert gone([agent, nursery])
+    assert not Path(found["sockets"]).exists()
 
 
 @pytest.mark.parametrize("survive", [False, True], ids=["", "survive"])
