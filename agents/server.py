@@ -36,8 +36,8 @@ class Server:
 
     __slots__ = (
         "_checked", "_curve", "_dispatchers", "_draining", "_end", "_feed", "_gauge", "_gone", "_heard", "_index",
-        "_lives", "_next_check", "_reports", "_rows", "_run", "_service", "_silent", "_unheard", "_upkeep", "arrived",
-        "departed", "dropped", "outbox", "refused", "sharing",
+        "_lives", "_next_check", "_paused", "_reports", "_rows", "_run", "_service", "_silent", "_unheard", "_upkeep",
+        "arrived", "departed", "dropped", "outbox", "refused", "sharing",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,7 @@ class Server:
         self._checked = 0.0
         self._next_check = CHECKED_EVERY * upkeep.heartbeat
         self._draining = False
+        self._paused = False
         self.outbox: Outbox = {}
         self.arrived = 0
         self.departed = 0
@@ -138,8 +139,10 @@ class Server:
             case {"tell": "slow", "curve": dict(plain)} if curve := _sound(plain):
                 self._work_by(curve, now)
             case {"tell": "pause"}:
+                self._paused = True
                 self.sharing.change(None, now)
             case {"tell": "resume"}:
+                self._paused = False
                 self.sharing.change(self._rate(), now)
             case {"tell": "drain"}:
                 self._draining = True
@@ -200,7 +203,8 @@ class Server:
 
     def _work_by(self, curve: Curve, now: float) -> None:
         self._curve = curve
-        self.sharing.change(self._rate(), now)
+        if not self._paused:
+            self.sharing.change(self._rate(), now)
         self._gauge = self._measure()
 
     def _write(self, index: int, message: Message) -> None:

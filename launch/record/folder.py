@@ -2,6 +2,7 @@
 
 topology.json   the resolved topology         plan.json     options, agents, versions, command
 launch.json     how the launch went           inputs/       prepared schedules of traces
+control.json    how to reach the testbed while it runs (launch/control.py)
 agents/         statements, and raw journals until all agents have ended and these are collected; those of an
                 agent's second life as ID@2, and so on
 faults.jsonl    what was done to the testbed, and what befell it, in the order of happening

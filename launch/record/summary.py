@@ -1,5 +1,6 @@
 """The summary of a run: a pure function of its directory. Fields as in INTERFACE, and a few beside them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -277,7 +278,7 @@ class _Summary:
                 curves[name],
                 self.scale,
                 visits["arrived"][own],
-                visits["departed"][own],
+                _left(visits)[own],
                 self.begin,
                 self.end,
             )
@@ -296,6 +297,11 @@ class _Summary:
         rates = counts / (self.span or 1.0) / self.scale
         mean = float(jobs["size"][self.measured].mean()) if self.measured.any() else 1.0
         return Demand(dict(zip(names, map(float, rates), strict=True)), mean)
+
+
+def _left(visits: Mapping[str, Any]) -> Any:
+    """When each visit ended, by departure, or with its server or dispatcher; not-a-number if it has not."""
+    return np.where(np.isnan(visits["departed"]), visits["noticed"], visits["departed"])
 
 
 def _noise(latency: dict[str, Any]) -> float:

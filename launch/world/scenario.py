@@ -16,9 +16,9 @@ from gmsr.topology.graph import Dispatcher, Edge, Server, Sizes, Topology
 from .. import plan
 from ..faults.draw import SIMULATED, draw
 
-DURATION_S = 20.0
+DURATION_S = 12.0
 COOLDOWN = 0.1
-QUIET = 0.97
+QUIET = 0.98
 """Share of the duration after which all faults must be digested: the last ends at three quarters."""
 MOST_FAULTS = 8
 SCALES = (1.0, 1.0, 4.0, 16.0)

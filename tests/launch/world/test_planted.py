@@ -42,15 +42,15 @@ def a_double_count(patch: pytest.MonkeyPatch) -> None:
 
 def a_stuck_view(patch: pytest.MonkeyPatch) -> None:
     """A server that was away is never believed again."""
-    reported, left = View.reported, set[tuple[int, int]]()
-    leave = View.leave
+    reported, leave = View.reported, View.leave
+    left: dict[int, tuple[View, set[int]]] = {}  # by identity; it holds the views, so that none is used again
 
     def note(self: View, number: int) -> None:
-        left.add((id(self), number))
+        left.setdefault(id(self), (self, set()))[1].add(number)
         leave(self, number)
 
     def ignore(self: View, number: int, values: Any) -> None:
-        if (id(self), number) not in left:
+        if number not in left.get(id(self), (self, set()))[1]:
             reported(self, number, values)
 
     patch.setattr(View, "leave", note)
