@@ -47,6 +47,13 @@ class Testbed:
         """Emulated seconds since the start."""
         return (time.monotonic_ns() - self.control["begin_ns"]) * 1e-9 * self.control["pace"]
 
+    def require_time(self) -> float:
+        """The time, if the run's duration is not over. Raises UserError if it is."""
+        now = self.now
+        if now >= self.control["duration"]:
+            raise UserError(f"{self.run_dir}: its duration is over; nothing can be done to it any more")
+        return max(now, 0.0)
+
     @property
     def launched(self) -> bool:
         """Whether its launcher still watches it."""

@@ -246,6 +246,8 @@ class _Live:
         """Let what still lives say goodbye, for a while."""
         if not self._living:
             return
+        if self._schedule and self.started:
+            self._schedule.mend(testbed, self._now())
         testbed.tell({"tell": "stop"})
         patience = STOP_REAL_S + (0.0 if self._failure else STOP_REAL_S_AN_AGENT * len(self._living))
         deadline = time.monotonic() + patience

@@ -22,6 +22,7 @@ def add(testbed: Testbed, file: Path) -> list[str]:
 
     Raises UserError where it does not fit; nothing is done then.
     """
+    testbed.require_time()
     folder = testbed.folder()
     whole = _whole(folder, file)
     before = {agent.id for agent in folder.agents}

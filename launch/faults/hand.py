@@ -79,10 +79,8 @@ class ByHand:
 
 
 def _possible(testbed: Testbed, folder: Folder, plain: dict[str, Any]) -> Fault:
-    now, topology = testbed.now, folder.topology
-    if now >= testbed.control["duration"]:
-        raise UserError(f"{testbed.run_dir}: its duration is over; nothing can be done to it any more")
-    fault = make({**plain, "at": max(now, 0.0)}, topology.edges)
+    topology = folder.topology
+    fault = make({**plain, "at": testbed.require_time()}, topology.edges)
     there = [each.fault for each in in_force(testbed.run_dir, topology.edges)]
     for problem in problems([*there, fault], topology, inf):
         raise UserError(re.sub(r"faults\[\d+\]: ", "", problem))

@@ -16,8 +16,8 @@ from gmsr.topology.faults import Fault
 from gmsr.topology.graph import Topology
 
 from ..place.base import Event, Place
-from ..record.folder import Happening, tell
-from .diary import in_force, line
+from ..record.folder import Happening, happenings, tell
+from .diary import episodes, in_force, line
 from .join import Spec, entry, invitations, without
 from .steps import FOR_GOOD, Action, Step, actions, concerning, steps
 
@@ -85,9 +85,24 @@ class Schedule:
         """Do what is due. At the end of the duration mend what was done by hand and not undone."""
         while self._steps and self._steps[0].t <= now:
             self._do(testbed, self._steps.popleft(), now, start_ns)
-        if now >= self._duration and not self._mended:
-            self._mended = True
-            self._mend(testbed, now)
+        if now >= self._duration:
+            self.mend(testbed, now)
+
+    def mend(self, testbed: Place, now: float) -> None:
+        """Undo what lasts, but for the dead, so that agents can end: nothing more is to happen."""
+        if self._mended:
+            return
+        self._mended = True
+        self._steps.clear()
+        for each in in_force(self._run_dir, self._edges):
+            if each.fault.kind not in ("crash", *FOR_GOOD):
+                tell(self._run_dir, line(each.fault, False, now, each.number, each.by))
+                for action in actions(each.fault, False):
+                    perform(testbed, action, ())
+        # Whoever heard of its freeze only after the thaw would stand still for ever.
+        for each in episodes(happenings(self._run_dir), self._edges):
+            for name in each.fault.agents if each.fault.kind == "freeze" else ():
+                testbed.signal(name, signal.SIGCONT)
 
     def died(self, event: Event, now: float, why: str) -> None:
         """An agent was ended by a signal."""
@@ -118,13 +133,6 @@ class Schedule:
         spec = without(self._specs[name], self._absent) | {"born": now, "start_ns": start_ns}
         introduce(testbed, spec, self._specs)
         self._tell(t=now, event="joined", agents=[name], entry=dict(entry(spec)))
-
-    def _mend(self, testbed: Place, now: float) -> None:
-        for each in in_force(self._run_dir, self._edges):
-            if each.fault.kind not in ("crash", *FOR_GOOD):
-                tell(self._run_dir, line(each.fault, False, now, each.number, each.by))
-                for action in actions(each.fault, False):
-                    perform(testbed, action, ())
 
     def _tell(self, **fields: Any) -> None:
         tell(self._run_dir, Happening(**fields))

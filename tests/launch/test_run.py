@@ -20,6 +20,7 @@ from gmsr.launch.run_dir import file_name
 from gmsr.launch.show.progress import Progress
 from gmsr.topology import curves
 from gmsr.topology.errors import RunError, UserError
+from gmsr.topology.faults import make
 from gmsr.topology.files import load
 from gmsr.topology.graph import Arrivals, Dispatcher, Edge, RunDefaults, Server, Topology
 
@@ -261,6 +262,33 @@ def test_a_bad_trace_leaves_no_folder_behind(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.csv"):
         run.run(topology, options(), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("plain", "refusal"),
+    [
+        ({"kind": "crash", "at": 1.5, "agent": "s1"}, "outside a run of 1.5 s"),
+        ({"kind": "crash", "at": 1.0, "agent": "s9"}, "no agent is called 's9'"),
+        ({"kind": "reorder", "at": 1.0, "agent": "s1", "share": 0.1}, "no connection reorders frames"),
+        ({"kind": "kill-launcher", "at": 1.0}, "--survive"),
+    ],
+    ids=["late", "nobody", "reorder", "kill-launcher"],
+)
+def test_a_fault_that_cannot_be_is_refused_before_anything(
+    plain: dict[str, object], refusal: str, tmp_path: Path
+) -> None:
+    topology = TOPOLOGY._replace(faults=(make(plain, TOPOLOGY.edges),))
+    with pytest.raises(UserError, match=refusal):
+        run.run(topology, options(), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_chaos_is_drawn_behind_the_schedule_and_fits() -> None:
+    topology = TOPOLOGY._replace(faults=(make({"kind": "drain", "at": 0.1, "agent": "s1"}, TOPOLOGY.edges),))
+    made, drawn = run.scheduled(topology, options(chaos=5))
+    assert made.faults[0] == topology.faults[0]
+    assert len(made.faults) == 1 + drawn > 1
+    assert run.scheduled(topology, options()) == (topology, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,136 @@
+"""``gmsr simulate``: the directory and the summary of a live run, from the seed alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gmsr.launch import plan
+from gmsr.launch.cli import gmsr
+from gmsr.launch.faults.draw import SIMULATED, draw
+from gmsr.launch.packaged import path as example
+from gmsr.launch.world.simulate import simulate
+from gmsr.topology.errors import UserError
+from gmsr.topology.faults import Fault
+from gmsr.topology.files import load
+from gmsr.topology.graph import Topology
+
+TWO_REGIONS = str(example("two-regions"))
+SHORT = ("--duration", "20", "--warmup", "2")
+
+
+def topology(*faults: Fault) -> Topology:
+    return load(TWO_REGIONS).topology._replace(faults=faults)
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(gmsr, ["simulate", *arguments], standalone_mode=False)
+
+
+@pytest.mark.slow
+def test_a_run_is_a_function_of_its_seed(tmp_path: Path) -> None:
+    faults = draw(topology(), 5, 30.0, kinds=SIMULATED)
+    options = plan.Options(duration=30.0, warmup=3.0, seed=5, again=True)
+    told = []
+    for name in ("one", "other"):
+        summary = simulate(topology(*faults), options, tmp_path / name, checked=name == "one")
+        told.append(summary | {"run_dir": ""})
+    assert told[0] == told[1]
+    for table in ("jobs.parquet", "visits.parquet", "faults.jsonl"):
+        assert (tmp_path / "one" / table).read_bytes() == (tmp_path / "other" / table).read_bytes()
+    other = simulate(topology(*faults), options._replace(seed=6), tmp_path / "third")
+    assert other["latency"]["mean"] != told[0]["latency"]["mean"]
+
+
+@pytest.mark.slow
+def test_each_fault_shows_in_the_summary(tmp_path: Path) -> None:
+    crash = Fault("crash", 8.0, 12.0, ("s1",))
+    summary = simulate(topology(crash), plan.Options(duration=30.0, warmup=3.0), tmp_path / "run")
+    assert summary["valid"]
+    (told,) = summary["faults"]
+    assert (told["kind"], told["at"]) == ("crash", 8.0)
+    assert 0.2 < told["noticed"] < 0.5
+    assert summary["jobs"]["lost"].keys() == {"dead"}
+
+
+@pytest.mark.slow
+def test_at_least_once_loses_nothing(tmp_path: Path) -> None:
+    crash = Fault("crash", 8.0, 12.0, ("s1",))
+    options = plan.Options(duration=30.0, warmup=3.0, again=True)
+    summary = simulate(topology(crash), options, tmp_path / "run")
+    assert summary["valid"]
+    assert not summary["jobs"]["lost"]
+    assert summary["resent"] > 0
+
+
+@pytest.mark.slow
+def test_after_the_last_fault_the_system_returns_to_where_it_was(tmp_path: Path) -> None:
+    """Beside the same arrivals without a fault: what was lost is gone, and the rest is as it would have been."""
+    kinds = (
+        "crash",
+        "freeze",
+        "slow",
+        "cut",
+        "delay",
+        "loss",
+        "duplicate",
+        "surge",
+    )  # a drained server is gone for good
+
+    def workload(name: str, seed: int, *faults: Fault) -> float:
+        options = plan.Options(duration=60.0, warmup=52.0, seed=seed, scale=4.0)  # all faults end by 45 s
+        summary = simulate(topology(*faults), options, tmp_path / name)
+        assert summary["valid"]
+        return float(summary["workload"]["mean"])
+
+    ratios = [
+        workload(f"faults-{seed}", seed, *draw(topology(), seed, 60.0, kinds=kinds))
+        / workload(f"none-{seed}", seed)
+        for seed in range(12)
+    ]
+    assert np.mean(ratios) == pytest.approx(1.0, abs=0.1)
+    assert max(ratios) < 1.6
+
+
+def test_what_only_processes_can_suffer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="only live processes have one"):
+        simulate(topology(Fault("kill-launcher", 5.0)), plan.Options(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_the_command(tmp_path: Path) -> None:
+    told = invoke(TWO_REGIONS, *SHORT, "--chaos", "3", "--check", "--json", "--out", str(tmp_path / "run"))
+    summary = json.loads(told.stdout)
+    assert summary["valid"]
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert summary["faults"]
+
+
+@pytest.mark.slow
+def test_repeats_have_seeds_of_their_own(tmp_path: Path) -> None:
+    told = invoke(
+        TWO_REGIONS, *SHORT, "--repeats", "3", "--jobs", "2", "--out", str(tmp_path / "runs"), "--json"
+    )
+    found = json.loads(told.stdout)
+    assert [each["seed"] for each in found["runs"]] == [1, 2, 3]
+    assert len({each["latency"]["mean"] for each in found["runs"]}) == 3
+    assert found["half_ci95"] > 0.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--pace", "auto"), "virtual time needs no trial"),
+        (("--faults", "nowhere.yaml"), "nowhere.yaml"),
+        (("--duration", "-1"), "--duration"),
+    ],
+)
+def test_wrong_input(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    told = invoke(TWO_REGIONS, *arguments, "--out", str(tmp_path / "run"))
+    assert isinstance(told.exception, UserError)
+    assert said in str(told.exception)
+    assert not (tmp_path / "run").exists()
