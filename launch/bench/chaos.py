@@ -12,6 +12,7 @@ from gmsr.topology.errors import RunError
 from gmsr.topology.files import load
 
 from .. import plan
+from ..control import RUN_LINK
 from ..demand import at_load
 from ..packaged import path as example
 from ..place.nursery import home
@@ -37,10 +38,9 @@ def measure(runs: int, seconds: float, first: int) -> list[dict[str, Any]]:
             again=bool(seed % 2),
             drop=seed % 3 == 0,
         )
-        before = left_behind()
         with tempfile.TemporaryDirectory(prefix="gmsr-bench-") as folder:
             rows.append(_one(topology, options, Path(folder) / "run", seed))
-        rows[-1]["left_behind"] = sorted(left_behind() - before)
+            rows[-1]["left_behind"] = left_behind(Path(folder))
     return rows
 
 
@@ -62,15 +62,17 @@ def _one(topology: Any, options: plan.Options, out: Path, seed: int) -> dict[str
     }
 
 
-def left_behind() -> set[str]:
-    """Fork servers and agents of this user that nobody waits for, and folders of sockets."""
-    found = set()
-    for process in psutil.process_iter(["pid", "cmdline", "uids"]):
-        line = process.info["cmdline"] or []
-        if "gmsr.launch.place.nursery" in line and process.info["uids"].real == os.getuid():
-            found.add(f"process {process.info['pid']}")
-    folder = Path(home() or "/tmp")
-    return found | {str(path) for path in folder.glob("gmsr-*") if (path / "nursery").exists()}
+def left_behind(folder: Path) -> list[str]:
+    """Processes of ours that still live, or that nobody waits for; folders of sockets of runs in ``folder``."""
+    orphans = [
+        process
+        for process in psutil.process_iter(["pid", "ppid", "cmdline"])
+        if process.info["ppid"] in (1, os.getpid())
+        and "gmsr.launch.place.nursery" in (process.info["cmdline"] or [])
+    ]
+    links = [path for path in Path(home() or "/tmp").glob(f"gmsr-*/{RUN_LINK}")]
+    sockets = [path.parent for path in links if Path(path.read_text(encoding="utf-8")).is_relative_to(folder)]
+    return [f"process {process.pid}" for process in orphans] + [str(path) for path in sockets]
 
 
 def text(rows: list[dict[str, Any]]) -> str:

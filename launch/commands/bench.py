@@ -141,3 +141,13 @@ def alarms(minutes: float, as_json: bool) -> int | None:
     found = measure(minutes)
     emit(found) if as_json else click.echo(text(found))
     return 1 if found["alarms"] else None
+
+
+@command.command()
+@AS_JSON
+def crash(as_json: bool) -> None:
+    """The main demo's fleet loses a server: when it is noticed, what is lost, when it is over."""
+    from ..bench.crash import measure, text
+
+    rows = measure()
+    emit(rows) if as_json else click.echo(text(rows))

@@ -7,11 +7,12 @@ have been under way), to ``NOTICE_REAL_S`` after its end. A job is counted once,
 **Recovered**: the workload of all servers together, averaged over a window, is near its new optimum, and stays there
 until something else begins or ends. Near is within ``NEAR`` of it, and ``NOISES`` standard deviations of such a
 window's mean, taken from the differences of successive windows of the whole run (their median, so that jumps do not
-count), or of a system whose jobs do not meet (M/G/∞) if that is more. A window holds ``WINDOW_JOBS`` arrivals, or a
-quarter of the time that there is. The new optimum is that of the topology as the fault leaves it: without who is dead,
-frozen or has left, without what is cut, with curves and rates as they are then. It counts from the beginning of what
-lasts (and of ``slow`` and ``surge``), otherwise from the end. Where there is too little time to tell ``LOOSEST`` from
-the optimum nothing is said.
+count), or of a system whose jobs do not meet (M/G/∞) if that is more. Above it, as many times more as the run was
+above its optimum before anything befell it: chance costs that, at any finite scale. A window holds ``WINDOW_JOBS``
+arrivals, or a quarter of the time that there is. The new optimum is that of the topology as the fault leaves it:
+without who is dead, frozen or has left, without what is cut, with curves and rates as they are then. It counts from
+the beginning of what lasts (and of ``slow`` and ``surge``), otherwise from the end. Where there is too little time to
+tell ``LOOSEST`` from the optimum nothing is said.
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from ..record.folder import Folder
 from .diary import Episode, episodes
 
 NOTICE_REAL_S = 2.0
+MOMENT_REAL_S = 0.1
 NEAR = 0.05
 NOISES = 3.0
 LOOSEST = 0.5
@@ -57,7 +59,7 @@ def effects(folder: Folder, run: Collected, volume: Mapping[str, float], end: fl
     if not found:
         return []
     damage = Damage(folder, run, end)
-    path = total_workload(run, folder.plan["scale"], end)
+    rest = Rest(folder, run, found, volume, end)
     return [
         {
             "number": each.number,
@@ -70,7 +72,7 @@ def effects(folder: Folder, run: Collected, volume: Mapping[str, float], end: fl
             "by": each.by,
             "noticed": _noticed(folder, run, each),
             **damage.of(each),
-            "recovered": _recovered(folder, found, each, path, volume, end),
+            **rest.of(each),
         }
         for each in found
     ]
@@ -194,41 +196,64 @@ class Damage:
         return mine
 
 
-def _recovered(
-    folder: Folder,
-    found: list[Episode],
-    each: Episode,
-    path: Path,
-    volume: Mapping[str, float],
-    end: float,
-) -> float | None:
-    lasts = each.until == inf or each.fault.kind in FROM_BEGIN
-    begin = each.at if lasts else each.until
-    deaths = [
-        happening.t for happening in folder.happenings if happening.event in ("died", "started", "joined")
-    ]
-    changes = [t for other in found for t in (other.at, other.until)] + deaths
-    # What a fault itself entails (its death, its birth) comes within a moment.
-    over = min([t for t in changes if t > begin + 0.1 * folder.plan["pace"]] + [end])
-    topology = as_it_is(folder, found, begin + 0.1 * folder.plan["pace"])
-    base = {each.id: each.rate for each in folder.topology.dispatchers}
-    wanted = {
-        one.id: volume[one.id] * (one.rate / base[one.id] if base[one.id] else 1.0)
-        for one in topology.dispatchers
-    }
-    best = _optimum(topology, wanted)
-    rate = sum(wanted.values()) / folder.plan["mean_size"] * folder.plan["scale"]
-    if best is None or not rate or over <= begin:
-        return None
-    window = min(WINDOW_JOBS / rate, (over - begin) / 4.0)
-    near = NEAR * best + NOISES * max(_noise(path, window, end), best * sqrt(2.0 / (rate * window)))
-    if near > LOOSEST * best:
-        return None
-    starts = np.arange(begin, over - window, window / STEPS_A_WINDOW)
-    far = np.flatnonzero(np.abs(path.mean(starts, starts + window) - best) > near)
-    if not len(far):
-        return 0.0
-    return None if far[-1] == len(starts) - 1 else float(starts[far[-1] + 1] - begin)
+class Rest:
+    """Where the system comes to rest, and when."""
+
+    def __init__(
+        self, folder: Folder, run: Collected, found: list[Episode], volume: Mapping[str, float], end: float
+    ) -> None:
+        self._folder = folder
+        self._found = found
+        self._volume = volume
+        self._end = end
+        self._path = total_workload(run, folder.plan["scale"], end)
+        self._moment = MOMENT_REAL_S * folder.plan["pace"]
+        begin, over = folder.plan["warmup"], min(each.at for each in found)
+        optimum, _ = self._wanted(0.0)
+        self._excess = 1.0
+        """Workload over its optimum before the first fault."""
+        if optimum and over > begin:
+            self._excess = max(1.0, float(self._path.mean(begin, over)) / optimum)
+
+    def of(self, each: Episode) -> dict[str, float | None]:
+        """Fields ``optimum`` (workload; None: there is none) and ``recovered``."""
+        lasts = each.until == inf or each.fault.kind in FROM_BEGIN
+        begin = each.at if lasts else each.until
+        optimum, rate = self._wanted(begin + self._moment)
+        return {"optimum": optimum, "recovered": self._after(begin, optimum, rate)}
+
+    def _after(self, begin: float, optimum: float | None, rate: float) -> float | None:
+        over = self._next(begin)
+        if not optimum or over <= begin:
+            return None
+        path, window = self._path, min(WINDOW_JOBS / rate, (over - begin) / 4.0)
+        noise = NOISES * max(_noise(path, window, self._end), optimum * sqrt(2.0 / (rate * window)))
+        low, high = (1.0 - NEAR) * optimum - noise, (1.0 + NEAR) * self._excess * optimum + noise
+        if noise > LOOSEST * optimum:
+            return None
+        starts = np.arange(begin, over - window, window / STEPS_A_WINDOW)
+        means = path.mean(starts, starts + window)
+        far = np.flatnonzero((means < low) | (means > high))
+        if not len(far):
+            return 0.0
+        return None if far[-1] == len(starts) - 1 else float(starts[far[-1] + 1] - begin)
+
+    def _next(self, t: float) -> float:
+        """When the next thing happens; what a fault itself entails (a death, a birth) comes within a moment."""
+        times = [time for each in self._found for time in (each.at, each.until)]
+        times += [each.t for each in self._folder.happenings if each.event in ("died", "started", "joined")]
+        return min([time for time in times if time > t + self._moment] + [self._end])
+
+    def _wanted(self, t: float) -> tuple[float | None, float]:
+        """The optimal workload at an instant, and jobs a second."""
+        topology = as_it_is(self._folder, self._found, t)
+        base = {each.id: each.rate for each in self._folder.topology.dispatchers}
+        wanted = {
+            each.id: self._volume[each.id] * (each.rate / base[each.id] if base[each.id] else 1.0)
+            for each in topology.dispatchers
+        }
+        rate = sum(wanted.values()) / self._folder.plan["mean_size"] * self._folder.plan["scale"]
+        return (_optimum(topology, wanted) if rate else None), rate
 
 
 def _noise(path: Path, window: float, end: float) -> float:

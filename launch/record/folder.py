@@ -107,17 +107,6 @@ class Folder(NamedTuple):
         return {(each.agents[0], each.life): each.t for each in self.happenings if each.event == "died"}
 
     @property
-    def freezes(self) -> list[tuple[str, float, float]]:
-        """Agents that were stopped on purpose: when, and until when."""
-        ends = {each.number: each.t for each in self.happenings if each.event == "end"}
-        return [
-            (agent, each.t, ends.get(each.number, float("inf")))
-            for each in self.happenings
-            if each.event == "begin" and each.kind == "freeze"
-            for agent in each.agents
-        ]
-
-    @property
     def touched(self) -> tuple[set[str], set[tuple[str, str]]]:
         """Agents and edges that something was done to: on these, messages may be lost."""
         found = [each for each in self.happenings if each.kind not in ("slow", "surge")]

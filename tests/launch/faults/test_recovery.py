@@ -34,7 +34,7 @@ def folder(*told: Happening) -> Folder:
         Agent("s1", "server", ("d1",)),
         Agent("s2", "server", ("d1",)),
     )
-    plan: Any = {"scale": 1.0, "pace": 1.0, "mean_size": 1.0}
+    plan: Any = {"scale": 1.0, "pace": 1.0, "mean_size": 1.0, "warmup": 1.0}
     return Folder(Path(), TOPOLOGY, plan, None, agents, told)
 
 
@@ -118,6 +118,15 @@ def test_where_too_little_time_is_left_nothing_is_said() -> None:
 def test_overload_is_no_rest() -> None:
     told = lasting(30.0, kind="surge", dispatcher="d1", factor=10.0)
     assert effect(told, run(lambda _: 0.05))["recovered"] is None
+
+
+def test_a_system_that_was_above_its_optimum_may_be_so_again() -> None:
+    told = lasting(30.0, kind="slow", server="s1", factor=0.6)
+    before, after = (optimum(*told, t=t) for t in (0.0, 31.0))
+    found = effect(told, run(lambda t: 2.0 * (before if t < 30.0 else after) / RATE))
+    assert found["recovered"] < 11.0
+    assert found["optimum"] == pytest.approx(after)
+    assert effect(told, run(lambda t: (before if t < 30.0 else 2.0 * after) / RATE))["recovered"] is None
 
 
 def test_who_is_away_is_not_counted_on() -> None:
