@@ -70,7 +70,7 @@ def left_behind(folder: Path) -> list[str]:
         if process.info["ppid"] in (1, os.getpid())
         and "gmsr.launch.place.nursery" in (process.info["cmdline"] or [])
     ]
-    links = [path for path in Path(home() or "/tmp").glob(f"gmsr-*/{RUN_LINK}")]
+    links = [path for path in Path(home() or "/tmp").glob(f"gmsr-*/{RUN_LINK}") if path.is_file()]
     sockets = [path.parent for path in links if Path(path.read_text(encoding="utf-8")).is_relative_to(folder)]
     return [f"process {process.pid}" for process in orphans] + [str(path) for path in sockets]
 
