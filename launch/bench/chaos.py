@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +64,17 @@ def _one(topology: Any, options: plan.Options, out: Path, seed: int) -> dict[str
 
 
 def left_behind(folder: Path) -> list[str]:
-    """Processes of ours that still live, or that nobody waits for; folders of sockets of runs in ``folder``."""
-    orphans = [
-        process
-        for process in psutil.process_iter(["pid", "ppid", "cmdline"])
-        if process.info["ppid"] in (1, os.getpid())
-        and "gmsr.launch.place.nursery" in (process.info["cmdline"] or [])
-    ]
+    """Processes of ours that still live, waited for or not; folders of sockets of runs in ``folder``."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it has just ended, or is another user's
+            ours = process.ppid() == os.getpid() or (process.ppid() == 1 and process.cwd() == str(Path.cwd()))
+            if ours and "gmsr.launch.place.nursery" in process.cmdline():
+                found.append(f"process {process.pid}")
     links = [path for path in Path(home() or "/tmp").glob(f"gmsr-*/{RUN_LINK}") if path.is_file()]
-    sockets = [path.parent for path in links if Path(path.read_text(encoding="utf-8")).is_relative_to(folder)]
-    return [f"process {process.pid}" for process in orphans] + [str(path) for path in sockets]
+    return found + [
+        str(path.parent) for path in links if Path(path.read_text(encoding="utf-8")).is_relative_to(folder)
+    ]
 
 
 def text(rows: list[dict[str, Any]]) -> str:
