@@ -155,22 +155,29 @@ def _with_joined(
     Without those whose time to join did not come.
     """
     content = read_json(path / "topology.json")
-    known: dict[str, AgentEntry] = {each["id"]: {**each, "peers": list(each["peers"])} for each in entries}
     try:
+        known = with_joined(entries, told)
         for each in told:
-            if each.event == "joined":
-                entry = msgspec.convert(each.entry, AgentEntry)
-                for field, more in each.fragment.items():
-                    content[field] = [*content[field], *more]
-                known.setdefault(entry["id"], entry)
-                for peer in entry["peers"]:
-                    if entry["id"] not in known[peer]["peers"]:
-                        known[peer]["peers"].append(entry["id"])
+            for field, more in each.fragment.items() if each.event == "joined" else ():
+                content[field] = [*content[field], *more]
     except (msgspec.ValidationError, KeyError) as error:
         raise UserError(f"{path / 'faults.jsonl'}: joined: {error}; copy the run again") from error
     topology = resolve(content, path / "topology.json").topology
     late = {name for fault in topology.faults if fault.kind == "join" for name in fault.agents}
     return topology.without(late - known.keys()), list(known.values())
+
+
+def with_joined(entries: Sequence[AgentEntry], told: Sequence[Happening]) -> dict[str, AgentEntry]:
+    """Agents by id; who joined comes behind, also among the peers of the others. Raises KeyError, ValidationError."""
+    known: dict[str, AgentEntry] = {each["id"]: {**each, "peers": list(each["peers"])} for each in entries}
+    for each in told:
+        if each.event == "joined":
+            entry = msgspec.convert(each.entry, AgentEntry)
+            known.setdefault(entry["id"], entry)
+            for peer in entry["peers"]:
+                if entry["id"] not in known[peer]["peers"]:
+                    known[peer]["peers"].append(entry["id"])
+    return known
 
 
 def happenings(path: Path) -> tuple[Happening, ...]:

@@ -14,9 +14,10 @@ from gmsr.agents.journal import JOB_DTYPE, VISIT_DTYPE
 from gmsr.topology.errors import UserError
 from gmsr.topology.faults import Fault
 
+from ..faults.join import entry
 from ..record import account
 from ..record.collect import JOB_STATES, VISIT_STATES, Collected, bury, life_name, parted, table
-from ..record.folder import Agent, Folder, Happening
+from ..record.folder import Agent, Folder, Happening, with_joined
 from .checks import Watch, digested
 from .scenario import QUIET, Scenario, scenario
 from .world import World
@@ -83,7 +84,7 @@ def play(scenario: Scenario, faults: Sequence[Fault] | None = None) -> Outcome:
             for node in world.nodes.values()
             if node.done
         }
-        broken += balance(scenario, specs, kept, happenings, statements)
+        broken += balance(scenario, world.first, kept, happenings, statements)
     except Exception as error:  # whatever a machine raises is what we look for
         broken.append(f"{type(error).__name__}: {error}")
     told = [each for each in statements.values() if each["role"] == "dispatcher"]
@@ -104,10 +105,8 @@ def balance(
     statements: dict[str, dict[str, Any]],
 ) -> list[str]:
     """The account of jobs, from journals in memory."""
-    agents = {
-        spec["id"]: Agent(spec["id"], spec["role"], tuple(spec.get("servers") or spec["dispatchers"]))
-        for spec in specs
-    }
+    known = with_joined([entry(spec) for spec in specs], happenings)
+    agents = {name: Agent(name, each["role"], tuple(each["peers"])) for name, each in known.items()}
     plan: Any = {"duration": scenario.options.duration}
     folder = Folder(None, scenario.topology, plan, None, tuple(agents.values()), tuple(happenings))  # type: ignore[arg-type]
     names = {role: [each.id for each in folder.of(role)] for role in ("dispatcher", "server")}

@@ -21,6 +21,7 @@ COOLDOWN = 0.1
 QUIET = 0.98
 """Share of the duration after which all faults must be digested: the last ends at three quarters."""
 MOST_FAULTS = 8
+SHARE_THAT_GROWS = 0.25
 SCALES = (1.0, 1.0, 4.0, 16.0)
 LATENCIES = (0.0, 0.0, 0.0005, 0.02)
 
@@ -71,9 +72,23 @@ def scenario(seed: int) -> Scenario:
         again=random.random() < 0.5,
         drop=random.random() < 0.3,
     )
-    faults = draw(topology, seed, DURATION_S, kinds=SIMULATED, most=MOST_FAULTS)
+    topology = topology._replace(faults=_newcomer(topology, random))
+    faults = (*topology.faults, *draw(topology, seed, DURATION_S, kinds=SIMULATED, most=MOST_FAULTS))
     latency = random.choice(LATENCIES)
     return Scenario(seed, topology, options, faults, latency, random.random() < 0.1)
+
+
+def _newcomer(topology: Topology, random: Random) -> tuple[Fault, ...]:
+    """Now and then a server joins: one that is no dispatcher's only one."""
+    only = {
+        edges[0].server
+        for edges in (topology.servers_of(each.id) for each in topology.dispatchers)
+        if len(edges) == 1
+    }
+    others = [each.id for each in topology.servers if each.id not in only]
+    if not others or random.random() > SHARE_THAT_GROWS:
+        return ()
+    return (Fault("join", random.uniform(0.1, 0.5) * DURATION_S, agents=(random.choice(others),)),)
 
 
 def _curve(random: Random) -> Curve:

@@ -48,7 +48,6 @@ def simulate(
         raise
     token = f"{Random(options.seed).getrandbits(128):032x}"  # as long as a live one
     specs = plan.specs(topology, options, policy, run_dir, "nowhere", token, inputs)
-    write_plan(run_dir, options, policy, specs, inputs)
     journals: list[MappedRows] = []
 
     def rows(spec: Any) -> MappedRows:
@@ -65,6 +64,7 @@ def simulate(
         tap=watch.sees if watch else None,
         by=by,
     )
+    write_plan(run_dir, options, policy, world.first, inputs)
     failure = ""
     try:
         world.run()

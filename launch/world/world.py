@@ -12,10 +12,12 @@ from heapq import heappop, heappush
 from typing import Any
 
 from gmsr.agents.machine import NEVER
-from gmsr.agents.spec import reborn
+from gmsr.agents.spec import met, reborn
 from gmsr.broker.wire import Frame
 from gmsr.topology.faults import Fault
 
+from ..faults.diary import line
+from ..faults.join import entry, invitations, without
 from ..faults.steps import Action, Step, concerning, steps
 from ..record.folder import Happening
 from .node import MakeRows, Node, through_bytes
@@ -62,14 +64,11 @@ class World:
         self.faults = tuple(faults)
         self._steps = deque(steps(self.faults, max(spec["duration"] for spec in specs)))
         self._step_at = self._steps[0].t if self._steps else NEVER
-        absent = {fault.agents[0] for fault in self.faults if fault.kind == "join"}
         self._specs = {spec["id"]: spec for spec in specs}
-        self._absent = {name: self._specs[name] for name in self._specs if name in absent}
-        self.nodes = {
-            name: Node(_without(spec, absent), make_rows, latency)
-            for name, spec in self._specs.items()
-            if name not in absent
-        }
+        self._absent = {fault.agents[0] for fault in self.faults if fault.kind == "join"}
+        self.first = [without(spec, self._absent) for spec in specs if spec["id"] not in self._absent]
+        """Specifications of those who are there from the beginning."""
+        self.nodes = {spec["id"]: Node(spec, make_rows, latency) for spec in self.first}
         self._end = max(spec["duration"] + spec["cooldown"] for spec in specs)
         self._turns: deque[Node] = deque()
         self._wakes: list[tuple[float, int, Node]] = []
@@ -203,18 +202,7 @@ class World:
 
     def _do(self, step: Step) -> None:
         fault = self.faults[step.number]
-        self._observe(
-            Happening(
-                t=self.now,
-                event="begin" if step.begin else "end",
-                kind=fault.kind,
-                agents=list(fault.agents),
-                edges=list(fault.edges),
-                what=fault.describe(),
-                by=self._by,
-                number=step.number,
-            )
-        )
+        self._observe(line(fault, step.begin, self.now, step.number, self._by))
         for action in step.actions:
             self._act(action)
         self._step_at = self._steps[0].t if self._steps else NEVER
@@ -262,20 +250,19 @@ class World:
         self._queue(node)
 
     def _join(self, name: str) -> None:
-        """An agent begins; its peers are told, as the operator tells them."""
-        spec = self._absent.pop(name) | {"born": self.now, "start_ns": 1}
-        node = self.nodes[name] = Node(_without(spec, set(self._absent)), self._make_rows, self._latency)
+        """An agent begins; its peers are told first, as the operator tells them."""
+        self._absent.discard(name)
+        spec = without(self._specs[name], self._absent) | {"born": self.now, "start_ns": 1}
+        for peer, order in invitations(spec, self._specs).items():
+            known = self.nodes[peer]
+            known.spec = met(known.spec, order)
+            if known.alive and not known.done:
+                known.meet(name)
+                known.inlet.impair(name, {"delay": order["delay"]})
+                self._tell(known, order)
+        node = self.nodes[name] = Node(spec, self._make_rows, self._latency)
         self._news = True
-        self._say("started", node)
-        other = "dispatchers" if spec["role"] == "server" else "servers"
-        for number, peer in enumerate(spec[other]):
-            known = self.nodes.get(peer)
-            if known is None or known.done or not known.alive:
-                continue
-            weight = spec["weights"][number] if other == "servers" else _weight(known.spec, name)
-            known.meet(name)
-            known.inlet.impair(name, {"delay": spec["delays"].get(peer, 0.0)})
-            self._tell(known, {"tell": "join", "peer": name, "weight": weight})
+        self._observe(Happening(t=self.now, event="joined", agents=[name], entry=dict(entry(spec))))
         self._queue(node)
 
     def _in_force(self) -> list[Fault]:
@@ -290,16 +277,3 @@ class World:
         self._observe(
             Happening(t=self.now, event=event, agents=[node.name], life=node.spec["life"], why=why, by=by)
         )
-
-
-def _without(spec: Any, absent: set[str]) -> Any:
-    """A specification that does not know of some peers."""
-    lists = ("servers", "addresses", "weights") if spec["role"] == "dispatcher" else ("dispatchers",)
-    kept = [number for number, peer in enumerate(spec[lists[0]]) if peer not in absent]
-    return spec | {name: [spec[name][number] for number in kept] for name in lists}
-
-
-def _weight(spec: Any, server: str) -> float:
-    """Of the edge from a dispatcher to a server that its specification may know."""
-    weights = dict(zip(spec["servers"], spec["weights"], strict=True))
-    return float(weights.get(server, 1.0))

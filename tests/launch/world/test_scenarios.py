@@ -57,7 +57,7 @@ def test_scenarios_are_not_all_alike() -> None:
     drawn = [scenario(seed) for seed in range(120)]
     kinds = {fault.kind for each in drawn for fault in each.faults}
     assert kinds == {
-        "crash", "freeze", "slow", "cut", "delay", "loss", "duplicate", "reorder", "surge", "drain",
+        "crash", "freeze", "slow", "cut", "delay", "loss", "duplicate", "reorder", "surge", "drain", "join",
     }  # fmt: skip
     assert {each.options.again for each in drawn} == {each.by_bytes for each in drawn} == {False, True}
     assert len({each.latency for each in drawn}) == 3

@@ -12,6 +12,8 @@ from gmsr.launch import plan
 from gmsr.launch.cli import gmsr
 from gmsr.launch.faults.draw import SIMULATED, draw
 from gmsr.launch.packaged import path as example
+from gmsr.launch.record.collect import collect
+from gmsr.launch.record.folder import open_run
 from gmsr.launch.world.simulate import simulate
 from gmsr.topology.errors import UserError
 from gmsr.topology.faults import Fault
@@ -54,6 +56,21 @@ def test_each_fault_shows_in_the_summary(tmp_path: Path) -> None:
     assert (told["kind"], told["at"]) == ("crash", 8.0)
     assert 0.2 < told["noticed"] < 0.5
     assert summary["jobs"]["lost"].keys() == {"dead"}
+
+
+@pytest.mark.slow
+def test_who_joins_and_who_leaves(tmp_path: Path) -> None:
+    faults = (Fault("join", 8.0, agents=("s3",)), Fault("drain", 15.0, agents=("s1",)))
+    summary = simulate(
+        topology(*faults), plan.Options(duration=30.0, warmup=3.0), tmp_path / "run", checked=True
+    )
+    assert summary["valid"]
+    assert not summary["jobs"]["lost"]
+    jobs = collect(open_run(tmp_path / "run")).jobs
+    names = collect(open_run(tmp_path / "run")).servers
+    assert jobs["arrival"][jobs["server"] == names.index("s3")].min() > 8.0
+    assert jobs["arrival"][jobs["server"] == names.index("s1")].max() < 15.5
+    assert summary["by_server"]["s3"]["completed"] > 10
 
 
 @pytest.mark.slow
