@@ -224,8 +224,12 @@ class Dispatcher:
     def _dispatch(self, arrival: float, size: float, now: float) -> None:
         view, ledger = self.view, self.ledger
         if not view.numbers or ledger.in_flight >= MOST_IN_FLIGHT:
-            cause = "full" if view.numbers else "nobody"
-            ledger.lose(ledger.offer(0, arrival, now, size), cause)
+            if not any(
+                self._lives
+            ):  # begun in mid-run, and not welcomed anywhere yet: the door is still closed
+                self.closed_door += 1
+                return
+            ledger.lose(ledger.offer(0, arrival, now, size), "full" if view.numbers else "nobody")
             return
         choice = self._choose()
         server = view.numbers[choice]

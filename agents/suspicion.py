@@ -73,7 +73,7 @@ class Suspicion:
     def __init__(self, heartbeat: float, peers: int, now: float = 0.0) -> None:
         self._heartbeat = heartbeat
         self.peers = [Peer(now) for _ in range(peers)]
-        self.next_tick = now + heartbeat / 2.0
+        self.next_tick = now if now else heartbeat / 2.0  # who begins in mid-run greets at once
         """When ``tick`` is due."""
 
     def meet(self, now: float) -> None:
