@@ -20,8 +20,7 @@ from .workload import LAST, Surge, Workload
 
 OFFERING, COOLING, DRAINING, CLOSING = "offering", "cooling", "draining", "closing"
 """Phases: the measured run; load goes on until the measured jobs are done; it was told to leave; goodbyes are out."""
-MOST_EVENTS = 10_000
-"""So many changes of belief are remembered for the statement."""
+MOST_EVENTS = 10_000  # changes of belief that are remembered for the statement
 
 
 class Dispatcher:
@@ -224,9 +223,7 @@ class Dispatcher:
     def _dispatch(self, arrival: float, size: float, now: float) -> None:
         view, ledger = self.view, self.ledger
         if not view.numbers or ledger.in_flight >= MOST_IN_FLIGHT:
-            if not any(
-                self._lives
-            ):  # begun in mid-run, and not welcomed anywhere yet: the door is still closed
+            if not any(self._lives):  # begun in mid-run, and not welcomed anywhere yet
                 self.closed_door += 1
                 return
             ledger.lose(ledger.offer(0, arrival, now, size), "full" if view.numbers else "nobody")

@@ -61,13 +61,33 @@ def freeze(run: Path, agent: str, lasts: float | None, as_json: bool) -> None:
     _inject(run, {"kind": "freeze", "agent": agent, "for": lasts}, as_json)
 
 
-@_kind("slow", "Multiply SERVER's service rate.")
+@_kind("slow", "Multiply SERVER's service rate, or give it another curve.")
 @click.argument("server")
-@FACTOR
+@click.option("--factor", type=float, help="Of the rate, > 0.")
+@click.option("--curve", metavar="KIND,KEY=VALUE,…", help="As hyperbolic,a=4,b=2.")
 @LASTS
-def slow(run: Path, server: str, factor: float, lasts: float | None, as_json: bool) -> None:
+def slow(
+    run: Path, server: str, factor: float | None, curve: str | None, lasts: float | None, as_json: bool
+) -> None:
     """Slow a server down, or speed it up."""
-    _inject(run, {"kind": "slow", "server": server, "factor": factor, "for": lasts}, as_json)
+    if (factor is None) == (curve is None):
+        raise click.UsageError("give exactly one of --factor and --curve")
+    wanted = {"factor": factor, "curve": None if curve is None else _curve(curve)}
+    _inject(run, {"kind": "slow", "server": server, "for": lasts, **wanted}, as_json)
+
+
+def _curve(text: str) -> dict[str, Any]:
+    """A curve in a topology file's form. Raises UserError."""
+    from gmsr.topology.errors import UserError
+
+    kind, *fields = text.split(",")
+    try:
+        pairs = [field.split("=") for field in fields]
+        return {"kind": kind, **{name: float(value) for name, value in pairs}}
+    except ValueError as error:
+        raise UserError(
+            f"--curve: {text!r} is not KIND,KEY=VALUE,…; write it as hyperbolic,a=4,b=2"
+        ) from error
 
 
 @_kind("surge", "Multiply DISPATCHER's arrival rate.")
