@@ -18,19 +18,22 @@ from ..show.progress import Progress
 LOAD, SCALE, PACE = 0.6, 4.0, 1.0
 DURATION, WARMUP, AT = 60.0, 10.0, 25.0
 RESTART = 15.0
-SERVERS = ("h100-tp2", "bloom-a100")
-"""The one that carries most, and the one that carries least."""
+CASES = (
+    ("h100-tp2", False, False),
+    ("h100-tp2", False, True),
+    ("h100-tp2", True, True),
+    ("bloom-a100", False, True),
+)
+"""The server that carries most, and the one that carries least; sent again or lost; started again or not."""
 
 
 def measure() -> list[dict[str, Any]]:
     """A row for each server, delivery, and whether it comes back. Times in emulated seconds, and real ones."""
     topology = at_load(load(example("llm-fleet")).topology, LOAD)
-    rows = []
-    for server in SERVERS:
-        for again in (False, True):
-            for until in (AT + RESTART, float("inf")):
-                rows.append(_one(topology, server, again, until))
-    return rows
+    return [
+        _one(topology, server, again, AT + RESTART if restarted else float("inf"))
+        for server, again, restarted in CASES
+    ]
 
 
 def _one(topology: Topology, server: str, again: bool, until: float) -> dict[str, Any]:
