@@ -118,6 +118,18 @@ def emit(document: object) -> None:
     click.echo(json.dumps(_plain(document), indent=1))
 
 
+def present(summary: dict[str, Any], as_json: bool) -> None:
+    """Print a run's summary; as JSON, its warnings go to standard error too."""
+    if not as_json:
+        from ..record.text import text
+
+        click.echo(text(summary))
+        return
+    emit(summary)
+    for warning in summary["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+
+
 def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import AS_JSON, FILE, emit, fault_options, opened, run_options, with_faults
+from .options import AS_JSON, FILE, fault_options, opened, present, run_options, with_faults
 
 
 @click.command()
@@ -23,7 +23,6 @@ def command(
     """Run the topology FILE: one process a dispatcher, one a server, and print what was measured."""
     from .. import plan
     from ..pace import resolve
-    from ..record.text import text
     from ..run import Interrupted, run, scheduled
     from ..show.progress import Progress
 
@@ -40,10 +39,5 @@ def command(
         summary = run(topology, options, out, Progress())
     except Interrupted as interrupted:
         summary, code = interrupted.summary, 130
-    if as_json:
-        emit(summary)
-        for warning in summary["warnings"]:
-            click.echo(f"warning: {warning}", err=True)
-    else:
-        click.echo(text(summary))
+    present(summary, as_json)
     return code

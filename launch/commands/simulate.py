@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import AS_JSON, FILE, emit, fault_options, opened, run_options, with_faults
+from .options import AS_JSON, FILE, emit, fault_options, opened, present, run_options, with_faults
 
 
 @click.command()
@@ -83,17 +83,11 @@ def _again(faults: Path | None, chaos: int | None) -> str:
 
 
 def _print(summaries: list[dict[str, Any]], repeats: int, as_json: bool) -> None:
-    from ..record.text import text
     from ..world.repeats import pooled, table_of
 
     if repeats == 1:
         for summary in summaries:
-            if as_json:
-                emit(summary)
-                for warning in summary["warnings"]:
-                    click.echo(f"warning: {warning}", err=True)
-            else:
-                click.echo(text(summary))
+            present(summary, as_json)
     elif as_json:
         emit({**pooled(summaries), "runs": summaries})
     else:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .options import AS_JSON, emit
+from .options import AS_JSON, present
 
 
 @click.command()
@@ -16,7 +16,5 @@ def command(run: Path, as_json: bool) -> None:
     Also for a run whose launcher was killed while its agents lived on (gmsr run --survive).
     """
     from ..record.summary import summarise
-    from ..record.text import text
 
-    summary = summarise(run)
-    emit(summary) if as_json else click.echo(text(summary))
+    present(summarise(run), as_json)
