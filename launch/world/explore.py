@@ -1,11 +1,8 @@
 """Scenarios by the thousand: each is run, checked at every turn, and its account balanced; a failure is shrunk."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
-from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +17,7 @@ from ..record.collect import JOB_STATES, VISIT_STATES, Collected, bury, life_nam
 from ..record.folder import Agent, Folder, Happening, with_joined
 from .checks import Watch, digested
 from .scenario import QUIET, Scenario, scenario
+from .spread import spread
 from .world import World
 
 CHUNK = 4
@@ -154,14 +152,13 @@ def explore(
     seeds = range(first, last)
     faults = jobs = lost = resent = 0
     failures: dict[int, list[str]] = {}
-    with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(seeds)), get_context("spawn")) as pool:
-        for seed, (count, outcome) in zip(seeds, pool.map(_one, seeds, chunksize=CHUNK), strict=True):
-            faults, jobs = faults + count, jobs + outcome.jobs
-            lost, resent = lost + outcome.lost, resent + outcome.resent
-            if outcome.broken:
-                failures[seed] = outcome.broken
-            if say and (seed + 1 - first) % TOLD_EVERY == 0:
-                say(f"{seed + 1 - first} scenarios, {len(failures)} failed")
+    for seed, (count, outcome) in zip(seeds, spread(_one, seeds, workers, CHUNK), strict=True):
+        faults, jobs = faults + count, jobs + outcome.jobs
+        lost, resent = lost + outcome.lost, resent + outcome.resent
+        if outcome.broken:
+            failures[seed] = outcome.broken
+        if say and (seed + 1 - first) % TOLD_EVERY == 0:
+            say(f"{seed + 1 - first} scenarios, {len(failures)} failed")
     return Findings(len(seeds), faults, jobs, lost, resent, time.monotonic() - began, failures)
 
 

@@ -1,11 +1,8 @@
 """Simulated runs with seeds of their own, spread over cores; what they say together; a failing one made smaller."""
 
 import math
-import os
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
@@ -19,6 +16,7 @@ from ..record.text import number, seconds, table
 from ..run_dir import fresh_name
 from .explore import fewest
 from .simulate import refuse, simulate
+from .spread import spread
 
 
 class Failure(NamedTuple):
@@ -47,9 +45,7 @@ def simulate_all(
         _Run(topology, options._replace(seed=seed), folder / f"seed-{seed}", checked)
         for seed in range(options.seed, options.seed + repeats)
     ]
-    workers = min(jobs or os.cpu_count() or 1, repeats)
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        return list(pool.map(_one, runs))
+    return list(spread(_one, runs, jobs))
 
 
 def _one(run: _Run) -> dict[str, Any] | Failure:

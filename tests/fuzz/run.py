@@ -19,7 +19,9 @@ def main() -> None:
         import gmsr.broker.wire  # noqa: F401 - not instrumented: it has its own target, and others gain a sixth
     with atheris.instrument_imports(include=["gmsr.agents", "gmsr.broker"]):
         from tests.fuzz import targets
-    sys.argv[0] = f"{sys.executable} {sys.argv[0]} {name}"  # with -merge=1 libFuzzer has the shell start it again
+    sys.argv[0] = (
+        f"{sys.executable} {sys.argv[0]} {name}"  # with -merge=1 libFuzzer has the shell start it again
+    )
     atheris.Setup(sys.argv, getattr(targets, name))
     atheris.Fuzz()
 

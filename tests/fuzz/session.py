@@ -216,7 +216,13 @@ class Session:
         self.post()
         self._look()
         assert machine.finished, "all have said goodbye"
-        for what in machine.statement().get("events", ()):
+        self._note(machine.statement())
+
+    def _note(self, statement: dict[str, Any]) -> None:
+        for what in statement.get("events", ()):
             self.seen[f"believed {what[1]}"] += 1
-        for cause in machine.statement().get("lost", ()):
+        for cause in statement.get("lost", ()):
             self.seen[f"lost as {cause}"] += 1
+        for what in ("resent", "strays", "closed_door", "refused", "dropped"):
+            if count := statement.get(what):
+                self.seen[what] += count
