@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint fuzz install clean
 
 demo: install
 	$(BIN)/gmsr demo
@@ -15,6 +15,17 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Inputs a target (tests/fuzz/README.md). What is new goes to runs/fuzz, and so does an input that fails.
+FUZZ_RUNS ?= 100000
+
+fuzz: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@set -e; for target in decoder dispatcher server orders; do \
+	  mkdir -p runs/fuzz/$$target; \
+	  $(BIN)/python tests/fuzz/run.py $$target -runs=$(FUZZ_RUNS) -max_len=112 -timeout=10 \
+	    -print_final_stats=1 -artifact_prefix=runs/fuzz/$$target- runs/fuzz/$$target tests/fuzz/corpus/$$target; \
+	done
 
 install: .venv/installed
 

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -14,6 +14,7 @@ def spread(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int | None, chunk: int = 1
 ) -> Iterator[Result]:
     """``function`` of each item, in order, by so many processes (None: as many as cores)."""
+    resource_tracker.ensure_running()  # its start would undo what is blocked
     # Processes inherit what is blocked: a terminal's Ctrl-C is ours to answer, also while they are starting.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
