@@ -74,8 +74,7 @@ class Dispatcher:
         while self._next[0] < terms.born:
             self.closed_door += 1
             self._next = self._workload.next()
-        self._due = 0.0
-        self._foresee()
+        self._due = 0.0  # at once
         self.outbox: Outbox = {}
         self.refused = 0  # well-formed messages that do not belong here
 
@@ -216,7 +215,8 @@ class Dispatcher:
 
     def _offer(self, now: float) -> None:
         arrival, size = self._next
-        while arrival <= now:
+        last = min(now, self._terms.duration + self._terms.cooldown)  # whoever wakes later offers no more
+        while arrival <= last:
             self._dispatch(arrival, size, now)
             arrival, size = self._next = self._workload.next()
 
@@ -344,7 +344,7 @@ class Dispatcher:
         self.view.enter(server)
         self._policy = None
         for other, peer in enumerate(self.suspicion.peers):  # jobs that had nowhere to go
-            if peer.state == DEAD and self.view.inflight_at(other):
+            if peer.state in (DEAD, GONE) and self.view.inflight_at(other):
                 self._despair(other, now)
 
     def _meet(self, peer: str, weight: float, now: float) -> None:
@@ -378,6 +378,7 @@ class Dispatcher:
                 self._note(now, "leaving", server)
         elif kind == BYE and (self._phase == CLOSING or server in self._leaving):
             known.state = GONE
+            self._despair(server, now)  # of what it should not have held any more
             self._note(now, GONE, server)
         elif kind != WELCOME or message[1] != self._run:
             self.refused += 1

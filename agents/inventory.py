@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 from .machine import Message
 
+MOST_LISTS = 64
+MOST_JOBS = 1_000_000
+"""Bounds what a peer can make us remember. Who holds more than that cannot be asked."""
+
 
 class _Inventory(NamedTuple):
     before: int  # number of the last attempt that was sent before the question
@@ -28,7 +32,10 @@ class Inventories:
 
     def ask(self, server: int, question: int, before: int) -> None:
         """A question goes out."""
-        self._lists.setdefault(server, {})[question] = _Inventory(before, set())
+        lists = self._lists.setdefault(server, {})
+        lists[question] = _Inventory(before, set())
+        if len(lists) > MOST_LISTS:
+            del lists[min(lists)]
 
     def spoil(self, server: int) -> None:
         """Parts may be lost: ask again."""
@@ -41,7 +48,9 @@ class Inventories:
         if found is None:
             return None
         found.held.update(jobs)
-        if more:
+        if len(found.held) > MOST_JOBS:
+            self.spoil(server)
+        if more or len(found.held) > MOST_JOBS:
             return None
         del self._lists[server]
         return found

@@ -42,8 +42,7 @@ REACHED = {
     "orders": {
         f"order {order}"
         for order in ("slow", "surge", "pause", "resume", "drain", "join", "impair", "freeze")
-    }
-    | {"order other"},
+    },
 }
 """What replaying a corpus must come to: every kind of message, order, belief and loss."""
 
