@@ -9,7 +9,7 @@ demo: install
 	$(BIN)/gmsr demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: install
 	$(BIN)/ruff check .

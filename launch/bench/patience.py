@@ -6,6 +6,7 @@ Alarms: at the highest rate that this machine carries no dispatcher ever suspect
 
 import tempfile
 import threading
+import time
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,7 +34,7 @@ SEGMENT_BYTES = SEGMENT_ROWS * JOB_ROW.size
 def endurance(minutes: float, rate: float) -> dict[str, Any]:
     """Memory by agent at the settling point and at the end, and what was lost."""
     duration = 60.0 * minutes
-    watch = _Watch(duration)
+    watch = _Watch()
     with tempfile.TemporaryDirectory(prefix="gmsr-bench-") as folder, watch:
         options = plan.Options(duration=duration, warmup=SETTLED * duration)
         summary = run(fleet(rate), options, Path(folder) / "run", Progress(label="endurance"))
@@ -95,11 +96,11 @@ def _shown(value: object) -> str:
 class _Watch:
     """Reads every agent's private memory (unique set size) now and then."""
 
-    def __init__(self, duration: float) -> None:
+    def __init__(self) -> None:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look)
-        self._readings: list[dict[int, float]] = []
-        self._duration = duration
+        self._readings: list[tuple[float, dict[int, float]]] = []
+        self._began = time.monotonic()
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -109,9 +110,8 @@ class _Watch:
         self._thread.join()
 
     def at(self, seconds: float) -> dict[int, float]:
-        """By process: the reading nearest to that share of the run, but no later than the last before its end."""
-        index = min(int(seconds / SAMPLE_S), len(self._readings) - 2)
-        return self._readings[max(index, 0)]
+        """By process: the last reading by then, since the watch began."""
+        return [sizes for elapsed, sizes in self._readings if elapsed <= seconds and len(sizes) > 1][-1]
 
     def _look(self) -> None:
         while not self._over.wait(SAMPLE_S):
@@ -121,4 +121,4 @@ class _Watch:
                     sizes[child.pid] = float(child.memory_full_info().uss)
                 except psutil.Error:
                     continue  # it is ending
-            self._readings.append(sizes)
+            self._readings.append((time.monotonic() - self._began, sizes))
