@@ -52,9 +52,7 @@ class Dispatcher:
         self.view = view
         self._index = {server: number for number, server in enumerate(view.names)}
         self._make = make
-        self._policy: Policy | None = (
-            None  # made when it is first asked, and anew when the candidates have changed
-        )
+        self._policy: Policy | None = None  # made when it is asked, and anew when candidates have changed
         self._workload = Surge(workload)
         self.ledger = ledger
         self.suspicion = suspicion
@@ -64,9 +62,7 @@ class Dispatcher:
         self.inventories = Inventories()
         self._leaving: set[int] = set()
         self._events: list[tuple[float, str, str]] = []
-        if (
-            terms.born
-        ):  # the servers know another life of ours: none can be chosen before it has welcomed this one
+        if terms.born:  # servers know another life of ours: none is chosen before it has welcomed this one
             for number in range(len(view.names)):
                 view.leave(number)
         self.closed_door = 0

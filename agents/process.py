@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, cast
 
+from gmsr.broker.census import Census
 from gmsr.broker.endpoint import Endpoint
 from gmsr.broker.inlet import Inlet
 from gmsr.broker.keys import Keys
@@ -21,6 +22,7 @@ from .dispatcher import Dispatcher
 from .journal import JOB_ROW, VISIT_ROW, MappedRows, Rows
 from .ledger import Ledger
 from .loop import Loop
+from .machine import Machine
 from .server import Server
 from .spec import DispatcherSpec, ServerSpec
 from .suspicion import Suspicion
@@ -44,7 +46,7 @@ def main(spec: DispatcherSpec | ServerSpec) -> None:
     telemetry.orders += spec.get("orders", ())
     keys = Keys(**spec["keys"]) if "keys" in spec else None
     endpoint = Endpoint(own_id, spec["life"], keys)
-    rows = MappedRows(spec["rows"], VISIT_ROW if spec["role"] == "server" else JOB_ROW)
+    rows = journal(spec)
     machine: Dispatcher | Server
     if spec["role"] == "server":
         machine = server(spec, rows)
@@ -60,18 +62,32 @@ def main(spec: DispatcherSpec | ServerSpec) -> None:
     rows.close()
     endpoint.close()
     statement = {
-        "id": own_id,
-        "role": spec["role"],
-        "life": spec["life"],
+        **account(spec, machine, endpoint.census, rows.dropped),
         "end": "stopped" if telemetry.stopped else "finished",
-        **machine.statement(),
-        "dropped_rows": rows.dropped,
-        "census": endpoint.census.to_plain(),
         "cpu_real_s": time.process_time(),
         "wall_real_s": time.monotonic() - began,
     }
     telemetry.close()
     _write(spec["statement"], statement)
+
+
+def journal(spec: DispatcherSpec | ServerSpec) -> MappedRows:
+    """The journal of the life that ``spec`` describes. Raises OSError where it exists, or cannot be made."""
+    return MappedRows(spec["rows"], VISIT_ROW if spec["role"] == "server" else JOB_ROW)
+
+
+def account(
+    spec: DispatcherSpec | ServerSpec, machine: Machine, census: Census, dropped: int
+) -> dict[str, object]:
+    """What a life leaves behind as its statement, but for how it ended and what it cost."""
+    return {
+        "id": spec["id"],
+        "role": spec["role"],
+        "life": spec["life"],
+        **machine.statement(),
+        "dropped_rows": dropped,
+        "census": census.to_plain(),
+    }
 
 
 def server(spec: ServerSpec, rows: Rows) -> Server:

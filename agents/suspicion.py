@@ -53,9 +53,7 @@ class Peer:
 
     def __init__(self, now: float) -> None:
         self.state = GREETING
-        self.doubt = (
-            False  # something was lost on the edge: it is asked for an inventory until that is mended
-        )
+        self.doubt = False  # something was lost on the edge: an inventory is asked for until that is mended
         self.heard = now
         self.written = now
         self.asked = NEVER  # when the first question went out that nothing has answered yet

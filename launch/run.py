@@ -18,21 +18,19 @@ from uuid import uuid4
 import psutil
 
 from gmsr.topology.errors import RunError, UserError
-from gmsr.topology.faults import problems
 from gmsr.topology.graph import Topology
 
 from . import limits, plan
 from .audit import proof
 from .control import write_control
 from .demand import informed
-from .faults.draw import draw
 from .faults.live import Schedule
+from .faults.scheduled import scheduled
 from .place.base import Event, Place
 from .place.local import Local
 from .record.collect import life_name
-from .record.folder import write_json
 from .record.summary import summarise
-from .run_dir import make_folder, write_plan
+from .run_dir import make_folder, write_launch, write_plan
 from .show.progress import Progress
 from .tcp import Tcp
 
@@ -83,7 +81,7 @@ def run(
     limits.check(topology)
     if policy.informed:
         topology = informed(topology)
-    topology, drawn = scheduled(topology, options)
+    topology, drawn = scheduled(topology, options, simulated=False)
     run_dir = make_folder(topology, options, out)
     topology = topology._replace(scale=options.scale)
     try:
@@ -102,25 +100,6 @@ def run(
     if stopped.interrupted:
         raise Interrupted(summary)
     return summary
-
-
-def scheduled(topology: Topology, options: plan.Options) -> tuple[Topology, int]:
-    """The topology with all faults of this run, and how many of these, the last ones, are chaos.
-
-    Raises UserError where one cannot be.
-    """
-    for problem in problems(topology.faults, topology, options.duration):
-        raise UserError(problem)
-    for index, fault in enumerate(topology.faults):
-        if fault.kind == "reorder":
-            raise UserError(f"faults[{index}]: no connection reorders frames; simulate it (gmsr simulate)")
-        if fault.kind == "kill-launcher" and not options.survive:
-            raise UserError(
-                f"faults[{index}]: kill-launcher ends the run, since nothing outlives its launcher; "
-                "let agents survive it (--survive)"
-            )
-    drawn = () if options.chaos is None else draw(topology, options.chaos, options.duration)
-    return topology._replace(faults=(*topology.faults, *drawn)), len(drawn)
 
 
 class _Live:
@@ -176,7 +155,15 @@ class _Live:
             if tcp:
                 tcp.close()
             self._progress.done()
-        self._write_launch(interrupted)
+        write_launch(
+            self._run_dir,
+            platform.platform(),
+            failure=self._failure,
+            ended_at=max(self._now(), 0.0) if self._begin_ns else 0.0,
+            interrupted=interrupted,
+            cpu=self._cpu,
+            ready_real_s=self.ready_real_s,
+        )
         return Stopped(interrupted, self._failure)
 
     def _start(
@@ -309,19 +296,6 @@ class _Live:
         begin = self._cpu_begin
         names = {pid: agent for agent, pid in self._pids.items()}
         return {names[pid]: (used - begin[pid]) / real_s for pid, used in end.items() if pid in begin}
-
-    def _write_launch(self, interrupted: bool) -> None:
-        write_json(
-            self._run_dir / "launch.json",
-            {
-                "interrupted": interrupted,
-                "failure": self._failure,
-                "ended_at": max(self._now(), 0.0) if self._begin_ns else 0.0,
-                "cpu": self._cpu,
-                "ready_real_s": self.ready_real_s,
-                "machine": {"cores": os.cpu_count(), "system": platform.platform()},
-            },
-        )
 
 
 def _death(event: Event, run_dir: Path) -> str:

@@ -1,8 +1,10 @@
 """A run directory is made: what is written before anything is started."""
 
+import os
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -71,5 +73,29 @@ def write_plan(
                 "python": platform.python_version(),
                 **{name: version(name) for name in ("gmsr", "pyzmq", "msgpack", "numpy", "psutil")},
             },
+        },
+    )
+
+
+def write_launch(
+    run_dir: Path,
+    system: str,
+    *,
+    failure: str,
+    ended_at: float,
+    interrupted: bool = False,
+    cpu: Mapping[str, float] | None = None,
+    ready_real_s: float = 0.0,
+) -> None:
+    """How it went, when all agents have ended. ``system``: where they ran."""
+    write_json(
+        run_dir / "launch.json",
+        {
+            "interrupted": interrupted,
+            "failure": failure,
+            "ended_at": ended_at,
+            "cpu": cpu or {},
+            "ready_real_s": ready_real_s,
+            "machine": {"cores": os.cpu_count(), "system": system},
         },
     )

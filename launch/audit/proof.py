@@ -89,7 +89,7 @@ def prove(run_dir: Path, seen: Mapping[str, Any] | None = None) -> Proof:
                 f"{run_dir}: its agents left no statements; audit a run that has ended, or goes on"
             )
         contradictions += by_counters(folder, run)
-        messages = sum(_sent(run.statements).values())
+        messages = _sent(run.statements)
     return Proof(
         str(run_dir),
         len(folder.agents),
@@ -173,13 +173,10 @@ def text(proof: Proof) -> str:
     return "\n".join([*lines, "", *(f"against it: {line}" for line in proof.contradictions)])
 
 
-def _sent(statements: Mapping[str, Any]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for statement in statements.values():
-        for kinds in statement["census"]["sent"].values():
-            for kind, (count, _) in kinds.items():
-                total[kind] += count
-    return total
+def _sent(statements: Mapping[str, Any]) -> int:
+    """Messages of all kinds and edges."""
+    edges = (kinds for statement in statements.values() for kinds in statement["census"]["sent"].values())
+    return sum(count for kinds in edges for count, _ in kinds.values())
 
 
 def _named(tables: Tables, pids: Mapping[str, int]) -> list[list[str]]:

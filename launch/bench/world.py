@@ -15,7 +15,8 @@ from typing import Any
 
 import click
 
-from gmsr.agents.journal import JOB_ROW, VISIT_ROW, MappedRows
+from gmsr.agents.journal import MappedRows
+from gmsr.agents.process import journal
 from gmsr.topology.curves import Curve, difference
 from gmsr.topology.errors import UserError
 from gmsr.topology.files import load
@@ -66,15 +67,15 @@ def _ours(topology: Topology, seed: int) -> float:
         journals: list[MappedRows] = []
 
         def rows(spec: Any) -> MappedRows:
-            journals.append(MappedRows(spec["rows"], VISIT_ROW if spec["role"] == "server" else JOB_ROW))
+            journals.append(journal(spec))
             return journals[-1]
 
         begin = time.perf_counter()
         world = World(specs, (), rows)
         world.run()
         spent = time.perf_counter() - begin
-        for journal in journals:
-            journal.close()
+        for each in journals:
+            each.close()
         return sum(node.machine.status().get("offered", 0) for node in world.nodes.values()) / spent
 
 

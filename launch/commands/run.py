@@ -22,8 +22,9 @@ def command(
 ) -> int | None:
     """Run the topology FILE: one process a dispatcher, one a server, and print what was measured."""
     from .. import plan
+    from ..faults.scheduled import scheduled
     from ..pace import resolve
-    from ..run import Interrupted, run, scheduled
+    from ..run import Interrupted, run
     from ..show.progress import Progress
 
     topology = opened(file, load)
@@ -32,7 +33,7 @@ def command(
     options = plan.options(topology, **chosen)
     if schedule:
         topology = with_faults(topology, schedule, options.duration)
-    scheduled(topology, options)  # refuse what cannot be before a pace is looked for
+    scheduled(topology, options, simulated=False)  # refuse what cannot be before a pace is looked for
     options = resolve(topology, options, pace)
     code = None
     try:

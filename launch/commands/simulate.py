@@ -46,7 +46,6 @@ def command(
     from gmsr.topology.errors import UserError
 
     from .. import plan
-    from ..faults.draw import SIMULATED, draw
     from ..world.repeats import Failure, shrunk, simulate_all
 
     try:
@@ -59,9 +58,6 @@ def command(
     )
     if faults is not None:
         topology = with_faults(topology, faults, options.duration)
-    if chaos is not None:
-        drawn = draw(topology, chaos, options.duration, kinds=SIMULATED)
-        topology = topology._replace(faults=(*topology.faults, *drawn))
     results = simulate_all(topology, options, out, check or shrink, repeats, jobs)
     failures = [each for each in results if isinstance(each, Failure)]
     for failure in failures:

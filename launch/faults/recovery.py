@@ -25,7 +25,7 @@ from gmsr.agents.journal import CAUSES, COMPLETED, LOST
 from gmsr.topology.curves import make, scaled
 from gmsr.topology.graph import Server, Topology
 
-from ..record.collect import Collected, Table, lost_cause
+from ..record.collect import Collected, Table, ended, lost_cause
 from ..record.folder import Folder
 from .diary import Episode, episodes
 
@@ -81,7 +81,7 @@ def effects(folder: Folder, run: Collected, volume: Mapping[str, float], end: fl
 def total_workload(run: Collected, scale: float, end: float) -> Path:
     """Jobs at all servers over n, from the exact instants of arrival and departure."""
     visits = run.visits
-    gone = np.where(np.isnan(visits["departed"]), visits["noticed"], visits["departed"])
+    gone = ended(visits)
     gone = gone[~np.isnan(gone)]
     at = np.concatenate([[0.0], visits["arrived"], gone, [max(end, 0.0)]])
     change = np.concatenate([[0.0], np.ones(len(visits["arrived"])), -np.ones(len(gone)), [0.0]])

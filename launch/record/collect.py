@@ -123,6 +123,11 @@ def parted(jobs: Table) -> tuple[Table, Table]:
     return fates, given_up
 
 
+def ended(visits: Table) -> Column:
+    """When each visit ended, by departure, or with its server or dispatcher; not-a-number if it has not."""
+    return np.where(np.isnan(visits["departed"]), visits["noticed"], visits["departed"])
+
+
 def life_name(agent: str, life: int) -> str:
     """What a life's files are called: ids hold no @."""
     return agent if life == 1 else f"{agent}@{life}"

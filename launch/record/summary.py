@@ -1,6 +1,5 @@
 """The summary of a run: a pure function of its directory. Fields as in INTERFACE, and a few beside them."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from ..demand import Demand
 from ..faults.diary import episodes
 from ..faults.recovery import effects
 from . import account, fidelity, overload
-from .collect import Collected, collect, life_name, lost_cause
+from .collect import Collected, collect, ended, life_name, lost_cause
 from .folder import Folder, open_run, write_json
 from .intervals import interval, trend
 
@@ -278,7 +277,7 @@ class _Summary:
                 curves[name],
                 self.scale,
                 visits["arrived"][own],
-                _left(visits)[own],
+                ended(visits)[own],
                 self.begin,
                 self.end,
             )
@@ -297,11 +296,6 @@ class _Summary:
         rates = counts / (self.span or 1.0) / self.scale
         mean = float(jobs["size"][self.measured].mean()) if self.measured.any() else 1.0
         return Demand(dict(zip(names, map(float, rates), strict=True)), mean)
-
-
-def _left(visits: Mapping[str, Any]) -> Any:
-    """When each visit ended, by departure, or with its server or dispatcher; not-a-number if it has not."""
-    return np.where(np.isnan(visits["departed"]), visits["noticed"], visits["departed"])
 
 
 def _noise(latency: dict[str, Any]) -> float:

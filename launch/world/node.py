@@ -121,15 +121,8 @@ class Node:
 
     def statement(self) -> dict[str, Any]:
         """What a process would leave behind."""
-        return {
-            "id": self.name,
-            "role": self.spec["role"],
-            "life": self.spec["life"],
-            "end": "finished",
-            **self.machine.statement(),
-            "dropped_rows": getattr(self.rows, "dropped", 0),
-            "census": self.census.to_plain(),
-        }
+        dropped = getattr(self.rows, "dropped", 0)
+        return {**process.account(self.spec, self.machine, self.census, dropped), "end": "finished"}
 
 
 def through_bytes(frame: Frame) -> Frame:

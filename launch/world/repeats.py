@@ -12,10 +12,11 @@ from gmsr.topology.faults import Fault
 from gmsr.topology.graph import Topology
 
 from .. import plan
+from ..faults.scheduled import scheduled
 from ..record.text import number, seconds, table
 from ..run_dir import fresh_name
 from .explore import fewest
-from .simulate import refuse, simulate
+from .simulate import simulate
 from .spread import spread
 
 
@@ -37,7 +38,7 @@ def simulate_all(
     topology: Topology, options: plan.Options, out: Path | None, checked: bool, repeats: int, jobs: int | None
 ) -> list[dict[str, Any] | Failure]:
     """One run for each of ``repeats`` seeds from the options' on, ``jobs`` at a time (None: as many as cores)."""
-    refuse(topology.faults, topology, options.duration)
+    scheduled(topology, options, simulated=True)  # refuse what cannot be before processes are started
     if repeats == 1:
         return [_one(_Run(topology, options, out, checked))]
     folder = out or Path("runs") / fresh_name(topology, f"{options.policy}-simulated")
@@ -57,6 +58,8 @@ def _one(run: _Run) -> dict[str, Any] | Failure:
 
 def shrunk(topology: Topology, options: plan.Options) -> tuple[Fault, ...]:
     """Faults with which a failing run still fails, as few as leaving out one at a time finds."""
+    topology, _ = scheduled(topology, options, simulated=True)
+    options = options._replace(chaos=None)  # they are all in the topology now
 
     def fails(faults: Sequence[Fault]) -> bool:
         with tempfile.TemporaryDirectory(prefix="gmsr-shrink-") as folder:

@@ -1,24 +1,23 @@
 """``gmsr simulate``: a run in the deterministic world, which leaves the same directory behind as a live one."""
 
-import os
 import platform
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from gmsr.agents.journal import JOB_ROW, VISIT_ROW, MappedRows
+from gmsr.agents.journal import MappedRows
+from gmsr.agents.process import journal
 from gmsr.topology.errors import RunError, UserError
-from gmsr.topology.faults import LIVE_ONLY, Fault, problems
 from gmsr.topology.graph import Topology
 
 from .. import plan
 from ..demand import informed
+from ..faults.scheduled import scheduled
 from ..record.collect import life_name
 from ..record.folder import tell, write_json
 from ..record.summary import summarise
-from ..run_dir import make_folder, write_plan
+from ..run_dir import make_folder, write_launch, write_plan
 from .checks import Broken, Watch
 from .world import Stuck, World
 
@@ -28,7 +27,6 @@ def simulate(
     options: plan.Options,
     out: Path | None = None,
     checked: bool = False,
-    by: str = "schedule",
 ) -> dict[str, Any]:
     """Run a topology with its faults under virtual time and return its summary, as ``run.run`` does.
 
@@ -36,7 +34,7 @@ def simulate(
     ``checks``. Raises UserError before anything is done, RunError where a property is broken.
     """
     policy = plan.choose(options.policy)
-    refuse(topology.faults, topology, options.duration)
+    topology, drawn = scheduled(topology, options, simulated=True)
     if policy.informed:
         topology = informed(topology)
     run_dir = make_folder(topology, options, out)
@@ -51,7 +49,7 @@ def simulate(
     journals: list[MappedRows] = []
 
     def rows(spec: Any) -> MappedRows:
-        journals.append(MappedRows(spec["rows"], VISIT_ROW if spec["role"] == "server" else JOB_ROW))
+        journals.append(journal(spec))
         return journals[-1]
 
     watch = Watch() if checked else None
@@ -62,7 +60,7 @@ def simulate(
         lambda happening: tell(run_dir, happening),
         check=watch.checks if watch else None,
         tap=watch.sees if watch else None,
-        by=by,
+        drawn=drawn,
     )
     write_plan(run_dir, options, policy, world.first, inputs)
     failure = ""
@@ -71,23 +69,12 @@ def simulate(
     except (Stuck, Broken) as error:
         failure = str(error)
     finally:
-        for journal in journals:
-            journal.close()
+        for each in journals:
+            each.close()
     _write_ends(run_dir, world, failure)
     if failure:
         raise RunError(f"{failure}; what there is stands in {run_dir}")
     return summarise(run_dir)
-
-
-def refuse(faults: Sequence[Fault], topology: Topology, duration: float) -> None:
-    """Raise UserError where a schedule does not fit, or asks for what only processes can suffer."""
-    for problem in problems(faults, topology, duration):
-        raise UserError(problem)
-    for number, fault in enumerate(faults):
-        if fault.kind in LIVE_ONLY:
-            raise UserError(
-                f"faults[{number}]: {fault.kind}: only live processes have one; use gmsr run, or leave it out"
-            )
 
 
 def _write_ends(run_dir: Path, world: World, failure: str) -> None:
@@ -95,14 +82,5 @@ def _write_ends(run_dir: Path, world: World, failure: str) -> None:
         if node.done:
             name = life_name(node.name, node.spec["life"])
             write_json(run_dir / "agents" / f"{name}.json", node.statement())
-    write_json(
-        run_dir / "launch.json",
-        {
-            "interrupted": False,
-            "failure": failure,
-            "ended_at": world.now,
-            "cpu": {},
-            "ready_real_s": 0.0,
-            "machine": {"cores": os.cpu_count(), "system": f"virtual time, {platform.platform()}"},
-        },
-    )
+    system = f"virtual time, {platform.platform()}"
+    write_launch(run_dir, system, failure=failure, ended_at=world.now)

@@ -36,7 +36,7 @@ class World:
 
     ``latency``: a frame takes a random time of up to so much, in order on its edge (emulated seconds). ``observe`` is
     told each happening, ``check`` is called after each turn, ``tap`` for each frame that goes out; ``by_bytes``
-    sends frames through the wire format.
+    sends frames through the wire format. The last ``drawn`` faults are chaos.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class World:
         tap: Callable[[Node, str, Frame], None] | None = None,
         latency: float = 0.0,
         by_bytes: bool = False,
-        by: str = "schedule",
+        drawn: int = 0,
     ) -> None:
         self.now = 0.0
         self._make_rows = make_rows
@@ -60,8 +60,8 @@ class World:
         self._counted_at = 0.0
         self._latency = latency
         self._by_bytes = by_bytes
-        self._by = by
         self.faults = tuple(faults)
+        self._drawn_from = len(self.faults) - drawn
         self._steps = deque(steps(self.faults, max(spec["duration"] for spec in specs)))
         self._step_at = self._steps[0].t if self._steps else NEVER
         self._specs = {spec["id"]: spec for spec in specs}
@@ -95,12 +95,11 @@ class World:
         if not self._begun:
             self.come_up()
         last = self._end + PATIENCE_S
-        turns, wakes = self._turns, self._wakes
-        while not self._news or not self._over():
+        wakes = self._wakes
+        while not self._over():
             while wakes and wakes[0][0] != wakes[0][2].wake:  # it was foreseen anew
                 heappop(wakes)
-            following = wakes[0][0] if wakes else NEVER
-            following = min(self._step_at, following)
+            following = min(wakes[0][0] if wakes else NEVER, self._step_at)
             if following > until:
                 self.now = until
                 return
@@ -113,10 +112,7 @@ class World:
                 self._do(self._steps.popleft())
             else:
                 self._turn(heappop(wakes)[2])
-            while turns:  # until nobody has got a frame
-                node = turns.popleft()
-                node.queued = False
-                self._turn(node)
+            self._settle()
 
     def _count(self) -> None:
         """Bound what waits to be counted."""
@@ -202,7 +198,8 @@ class World:
 
     def _do(self, step: Step) -> None:
         fault = self.faults[step.number]
-        self._observe(line(fault, step.begin, self.now, step.number, self._by))
+        by = "schedule" if step.number < self._drawn_from else "chaos"
+        self._observe(line(fault, step.begin, self.now, step.number, by))
         for action in step.actions:
             self._act(action)
         self._step_at = self._steps[0].t if self._steps else NEVER

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from gmsr.launch import plan, run
+from gmsr.launch.faults.scheduled import scheduled
 from gmsr.launch.record.folder import happenings
 from gmsr.launch.run_dir import file_name
 from gmsr.launch.show.progress import Progress
@@ -285,10 +286,10 @@ def test_a_fault_that_cannot_be_is_refused_before_anything(
 
 def test_chaos_is_drawn_behind_the_schedule_and_fits() -> None:
     topology = TOPOLOGY._replace(faults=(make({"kind": "drain", "at": 0.1, "agent": "s1"}, TOPOLOGY.edges),))
-    made, drawn = run.scheduled(topology, options(chaos=5))
+    made, drawn = scheduled(topology, options(chaos=5), simulated=False)
     assert made.faults[0] == topology.faults[0]
     assert len(made.faults) == 1 + drawn > 1
-    assert run.scheduled(topology, options()) == (topology, 0)
+    assert scheduled(topology, options(), simulated=False) == (topology, 0)
 
 
 @pytest.mark.parametrize(
