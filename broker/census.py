@@ -8,7 +8,7 @@ goodbye the two counts must agree; ``reconcile`` says where they do not. The cou
 from collections.abc import Mapping
 from typing import Any
 
-from .wire import KIND_NAMES, REASONS, Tally
+from .wire import BYE, KIND_NAMES, REASONS, Tally
 
 DROPPED = (*REASONS, "sender", "stale")
 """Why a frame was dropped: the decoder's reasons, a sender that has no edge to this agent, and a frame that was
@@ -76,7 +76,8 @@ def reconcile(censuses: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Where a sender's and a receiver's counts of the same edge differ, a line each; empty if they agree.
 
     ``censuses``: agent → ``Census.to_plain()``. A peer without a census is passed over: it has no say. What
-    an agent received from a peer that says it sent nothing is told too.
+    an agent received from a peer that says it sent nothing is told too. A goodbye is repeated until it is
+    answered, and who has answered all of them is free to go: of several only one must have come.
     """
     sent_on = ((agent, peer) for agent, census in censuses.items() for peer in census["sent"])
     heard_on = ((peer, agent) for agent, census in censuses.items() for peer in census["received"])
@@ -88,7 +89,8 @@ def reconcile(censuses: Mapping[str, Mapping[str, Any]]) -> list[str]:
         heard = censuses[receiver]["received"].get(sender, {})
         for kind in KIND_NAMES:
             sent, received = list(told.get(kind, [0, 0])), list(heard.get(kind, [0, 0]))
-            if sent != received:
+            goodbyes = kind == KIND_NAMES[BYE] and sent[0] >= received[0] >= 1
+            if sent != received and not goodbyes:
                 lines.append(
                     f"{sender} sent {receiver} {sent[0]} of kind {kind} ({sent[1]} bytes), "
                     f"{receiver} received {received[0]} ({received[1]} bytes)"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,13 @@ def test_what_nobody_says_to_have_sent_is_told() -> None:
     assert reconcile({"a": silent, "b": hearing}) == [
         "a sent b 0 of kind bye (0 bytes), b received 1 (2 bytes)"
     ]
+
+
+@pytest.mark.parametrize(("sent", "received", "agree"), [(2, 1, True), (1, 0, False), (1, 2, False)])
+def test_a_repeated_goodbye_may_find_nobody_but_one_must_come(sent: int, received: int, agree: bool) -> None:
+    ours: Plain = {"sent": {"b": {"bye": [sent, 2 * sent]}}, "received": {}}
+    theirs: Plain = {"sent": {}, "received": {"a": {"bye": [received, 2 * received]}}}
+    assert (reconcile({"a": ours, "b": theirs}) == []) == agree
 
 
 def test_a_peer_without_a_statement_has_no_say() -> None:
