@@ -127,11 +127,7 @@ class Loop:
                 self._machine.order(order, now)
 
     def _read(self, now: float, begun: bool = True) -> None:
-        machine = self._machine
-        for peer, life, messages, missed in self._inlet.take(self._endpoint.receive(), now, begun):
-            if missed:
-                machine.missed(peer)
-            machine.received(peer, life, messages, now)
+        self._inlet.take(self._endpoint.receive(), now, self._machine, begun)
 
     def _send(self, now: float) -> None:
         outbox = self._machine.outbox

@@ -43,8 +43,8 @@ class View:
         if place < 0:
             self._aside[number] = (self._aside[number][0], list(values))
             return
-        for column, value in zip(self._columns, values, strict=True):
-            column[place] = value
+        for index, column in enumerate(self._columns):
+            column[place] = values[index]
 
     def add(self, number: int, change: int) -> None:
         """So many more of our own jobs are in flight at a server."""

@@ -172,7 +172,7 @@ class Endpoint:
                     raise
                 unmade = Tally()
                 encode(batch, unmade, self._life, number)
-                tally.take_back(unmade)
+                tally.add(unmade, -1)
                 left = messages[start:]
                 self.refusal = "full" if error.errno == zmq.EAGAIN else "unroutable"
                 self.census.unsent[self.refusal] += len(left)

@@ -7,13 +7,21 @@ a copy, and one that was overtaken, is dropped; a number that is skipped is a lo
 
 from collections.abc import Iterable, Mapping
 from random import Random
+from typing import Protocol
 
 from .census import Census
 from .impair import NEVER, Network
 from .wire import Frame, Message, count
 
-Arrival = tuple[str, int, list[Message], bool]
-"""What the machine gets of a frame: the peer, its life, the messages, and whether frames before it are lost."""
+
+class Receiver(Protocol):
+    """What an inlet asks of a state machine (``agents.machine``)."""
+
+    def missed(self, peer: str) -> None:
+        """Frames of a peer are lost, before the one that comes next."""
+
+    def received(self, peer: str, life: int, messages: list[Message], now: float) -> None:
+        """A frame of a peer, in one of its lives."""
 
 
 class Inlet:
@@ -32,8 +40,10 @@ class Inlet:
         """Change what befalls frames from a peer: fields of ``impair.Impairment``."""
         self._network.impair(peer, changes)
 
-    def take(self, frames: Iterable[tuple[str, Frame]], now: float, begun: bool = True) -> list[Arrival]:
-        """What is due at ``now``, of these frames and of those that were under way.
+    def take(
+        self, frames: Iterable[tuple[str, Frame]], now: float, machine: Receiver, begun: bool = True
+    ) -> None:
+        """Hand ``machine`` what is due at ``now``, of these frames and of those that were under way.
 
         Before time has ``begun`` there are no delays: greetings are no part of the emulation.
         """
@@ -43,7 +53,6 @@ class Inlet:
                 if not network.push(peer, frame, now):
                     count(frame[2], self._census.lost[peer])
             frames = network.due(now)
-        arrivals: list[Arrival] = []
         numbers = self._numbers
         for peer, (life, number, messages) in frames:
             known, last = numbers.get(peer, (0, 0))
@@ -51,14 +60,19 @@ class Inlet:
                 self._census.dropped["stale"] += 1
                 count(messages, self._census.stale[peer])
                 continue
-            missed = number != (last + 1 if life == known else 1)
             numbers[peer] = (life, number)
-            arrivals.append((peer, life, messages, missed))
-        return arrivals
+            if number != (last + 1 if life == known else 1):
+                machine.missed(peer)
+            machine.received(peer, life, messages, now)
 
     def last(self, peer: str) -> tuple[int, int]:
         """Life and number of the last frame that was taken from a peer; zeros before the first."""
         return self._numbers.get(peer, (0, 0))
+
+    @property
+    def perfect(self) -> bool:
+        """Whether every frame passes at once, so that nothing is due without a new one."""
+        return self._network.perfect
 
     @property
     def waiting(self) -> int:

@@ -71,12 +71,12 @@ class Tally:
         self.frames = 0
         self.frame_bytes = 0
 
-    def take_back(self, other: "Tally") -> None:
-        """Uncount what turned out not to have gone."""
-        self.counts = [mine - its for mine, its in zip(self.counts, other.counts, strict=True)]
-        self.sizes = [mine - its for mine, its in zip(self.sizes, other.sizes, strict=True)]
-        self.frames -= other.frames
-        self.frame_bytes -= other.frame_bytes
+    def add(self, other: "Tally", times: int = 1) -> None:
+        """Count as well what another has counted; −1 times takes back what turned out not to have gone."""
+        self.counts = [mine + times * its for mine, its in zip(self.counts, other.counts, strict=True)]
+        self.sizes = [mine + times * its for mine, its in zip(self.sizes, other.sizes, strict=True)]
+        self.frames += times * other.frames
+        self.frame_bytes += times * other.frame_bytes
 
 
 _pack = Packer().pack

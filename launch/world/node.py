@@ -14,7 +14,7 @@ from gmsr.agents.machine import Machine
 from gmsr.agents.workload import stream
 from gmsr.broker.census import Census
 from gmsr.broker.inlet import Inlet
-from gmsr.broker.wire import Frame, Message, count, decode, encode, head_bytes, number_bytes
+from gmsr.broker.wire import Frame, Message, Tally, count, decode, encode, head_bytes, number_bytes
 
 MOST_WAITING = 100_000
 """Frames that wait for an agent that is dead or frozen; what comes beyond is refused (``endpoint.QUEUED_FRAMES``)."""
@@ -23,12 +23,22 @@ MakeRows = Callable[[Any], Rows]
 """A journal for the life that a specification describes."""
 
 
+class _Way:
+    """Frames to one peer: how many, and the messages of those that are not in the census yet."""
+
+    __slots__ = ("frames", "number")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.frames: list[list[Message]] = []
+
+
 class Node:
     """An agent in one of its lives after another."""
 
     __slots__ = (
-        "_counted", "_heads", "_latency", "_numbers", "_written", "alive", "census", "done", "frozen", "inbox", "inlet",
-        "life", "machine", "name", "queued", "rows", "running", "spec", "wake",
+        "_latency", "_ways", "alive", "census", "done", "frozen", "inbox", "inlet", "life", "machine", "name", "queued",
+        "rows", "running", "spec", "wake",
     )  # fmt: skip
 
     def __init__(self, spec: Any, make_rows: MakeRows, latency: float) -> None:
@@ -47,10 +57,7 @@ class Node:
         self.wake = float("inf")  # when the next turn is due without a frame
         self.rows = make_rows(spec)
         self.census = Census()
-        self._numbers: dict[str, int] = {}
-        self._counted: dict[str, int] = {}  # so many frames are in the census
-        self._heads: dict[str, int] = {}  # bytes of the others' heads
-        self._written: dict[str, list[Message]] = {}  # their messages
+        self._ways: dict[str, _Way] = {}
         for peer in spec["servers"] if spec["role"] == "dispatcher" else spec["dispatchers"]:
             self.meet(peer)
         random = stream(spec["seed"], self.name, f"network/{spec['life']}")
@@ -58,20 +65,14 @@ class Node:
         make = process.server if spec["role"] == "server" else process.dispatcher
         self.machine: Machine = make(spec, self.rows)
 
-    def wakes_at(self, time: float) -> bool:
-        """Whether a turn that was foreseen for ``time`` is still to come."""
-        return self.wake == time and self.running
-
     def knows(self, peer: str) -> bool:
         """Whether there is an edge to ``peer``."""
-        return peer in self._numbers
+        return peer in self._ways
 
     def meet(self, peer: str) -> None:
         """A new edge."""
         self.census.meet(peer)
-        if peer not in self._numbers:
-            self._numbers[peer] = self._counted[peer] = self._heads[peer] = 0
-            self._written[peer] = []
+        self._ways.setdefault(peer, _Way())
 
     @property
     def listening(self) -> bool:
@@ -86,38 +87,34 @@ class Node:
 
     def last(self, peer: str) -> tuple[int, int]:
         """Life and number of the last frame that went to a peer."""
-        return self.life, self._numbers[peer]
+        return self.life, self._ways[peer].number
 
     def stamp(self, peer: str, messages: list[Message]) -> Frame:
         """Number a frame to ``peer`` that goes out."""
-        number = self._numbers[peer] + 1
-        self._numbers[peer] = number
-        self._written[peer] += messages
-        self._heads[peer] += head_bytes(len(messages))
+        way = self._ways[peer]
+        way.number = number = way.number + 1
+        way.frames.append(messages)
         return self.life, number, messages
 
     def count(self, others: "dict[str, Node]") -> None:
         """Bring the accounts of both ends up to date: what was sent has come in. Done in bulk, for speed."""
-        for peer, messages in self._written.items():
-            last, counted = self._numbers[peer], self._counted[peer]
-            if last == counted:
+        for peer, way in self._ways.items():
+            if not way.frames:
                 continue
-            size = self._heads[peer] + number_bytes(last) - number_bytes(counted)
-            for tally in (self.census.sent[peer], others[peer].census.received[self.name]):
-                before = sum(tally.sizes)
-                count(messages, tally)
-                tally.frames += last - counted
-                tally.frame_bytes += size + sum(tally.sizes) - before
-            self._written[peer], self._heads[peer], self._counted[peer] = [], 0, last
+            news = Tally()
+            count([message for frame in way.frames for message in frame], news)
+            news.frames = len(way.frames)
+            news.frame_bytes = sum(news.sizes) + sum(head_bytes(len(frame)) for frame in way.frames)
+            news.frame_bytes += number_bytes(way.number) - number_bytes(way.number - news.frames)
+            self.census.sent[peer].add(news)
+            others[peer].census.received[self.name].add(news)
+            way.frames = []
 
-    def take(self, now: float, begun: bool = True) -> None:
+    def take(self, now: float, begun: bool) -> None:
         """Hand the machine what has come in."""
-        frames, machine = self.inbox, self.machine
+        frames = self.inbox
         self.inbox = []
-        for peer, life, messages, missed in self.inlet.take(frames, now, begun):
-            if missed:
-                machine.missed(peer)
-            machine.received(peer, life, messages, now)
+        self.inlet.take(frames, now, self.machine, begun)
 
     def statement(self) -> dict[str, Any]:
         """What a process would leave behind."""

@@ -96,10 +96,10 @@ class World:
             self.come_up()
         last = self._end + PATIENCE_S
         wakes = self._wakes
-        while not self._over():
+        while not (self._news and self._over()):
             while wakes and wakes[0][0] != wakes[0][2].wake:  # it was foreseen anew
                 heappop(wakes)
-            following = min(wakes[0][0] if wakes else NEVER, self._step_at)
+            following = wakes[0][0] if wakes and wakes[0][0] < self._step_at else self._step_at
             if following > until:
                 self.now = until
                 return
@@ -112,7 +112,8 @@ class World:
                 self._do(self._steps.popleft())
             else:
                 self._turn(heappop(wakes)[2])
-            self._settle()
+            if self._turns:
+                self._settle()
 
     def _count(self) -> None:
         """Bound what waits to be counted."""
@@ -123,16 +124,11 @@ class World:
 
     def _over(self) -> bool:
         """Whether all have ended that live, or will again."""
-        if self._news:
-            self._news = False
-            coming = {
-                action.agent for step in self._steps for action in step.actions if action.do == "restart"
-            }
-            self._left = [
-                node.name
-                for node in self.nodes.values()
-                if not node.done and (node.alive or node.name in coming)
-            ]
+        self._news = False
+        coming = {action.agent for step in self._steps for action in step.actions if action.do == "restart"}
+        self._left = [
+            node.name for node in self.nodes.values() if not node.done and (node.alive or node.name in coming)
+        ]
         return not self._left
 
     def _who_is_left(self) -> str:
@@ -150,10 +146,11 @@ class World:
         """As ``agents.loop``: read, advance, send, and see when the next turn is due."""
         if not node.running:
             return
-        now, machine = self.now, node.machine
-        node.take(now, self._begun)
+        machine = node.machine
+        if node.inbox or not node.inlet.perfect:
+            node.take(self.now, self._begun)
         if self._begun:
-            machine.advance(now)
+            machine.advance(self.now)
         if machine.outbox:
             self._post(node)
         if self._check:
@@ -168,28 +165,29 @@ class World:
 
     def _post(self, node: Node) -> None:
         machine, nodes, name, turns = node.machine, self.nodes, node.name, self._turns
+        tap, by_bytes = self._tap, self._by_bytes
         while outbox := machine.outbox:  # what could not go may have been sent elsewhere
             due = list(outbox.items())
             outbox.clear()
             for peer, messages in due:
                 other = nodes.get(peer)
-                if other is None or not (other.running or other.listening):
+                if other is None or (not other.running and not other.listening):
                     cause = "full" if other is not None and other.alive and not other.done else "unroutable"
                     node.census.unsent[cause] += len(messages)
                     machine.unsent(peer, messages, self.now, cause)
                     continue
                 frame = node.stamp(peer, messages)
-                if self._tap:
-                    self._tap(node, peer, frame)
-                other.inbox.append((name, through_bytes(frame) if self._by_bytes else frame))
+                if tap:
+                    tap(node, peer, frame)
+                other.inbox.append((name, through_bytes(frame) if by_bytes else frame))
                 if other.running and not other.queued:
                     other.queued = True
                     turns.append(other)
 
     def _foresee(self, node: Node) -> None:
         wake = node.machine.deadline()
-        if (release := node.inlet.deadline()) < wake:
-            wake = release
+        if not node.inlet.perfect:
+            wake = min(wake, node.inlet.deadline())
         if wake != node.wake or wake <= self.now:
             node.wake = wake
             if wake < NEVER and node.running:

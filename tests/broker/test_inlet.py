@@ -22,9 +22,36 @@ def frame(number: int, life: int = 1) -> Frame:
     return life, number, [(COMPLETION, number)]
 
 
+Arrival = tuple[str, int, list[Message], bool]
+"""Peer, life, messages, and whether something was missed before them."""
+
+
+class Machine:
+    """Remembers what it is handed."""
+
+    def __init__(self) -> None:
+        self.arrivals: list[Arrival] = []
+        self._missed: list[str] = []
+
+    def missed(self, peer: str) -> None:
+        self._missed.append(peer)
+
+    def received(self, peer: str, life: int, messages: list[Message], _now: float) -> None:
+        self.arrivals.append((peer, life, messages, peer in self._missed))
+        self._missed.clear()
+
+
+def handed(
+    made: Inlet, frames: list[tuple[str, Frame]], now: float = 0.0, begun: bool = True
+) -> list[Arrival]:
+    machine = Machine()
+    made.take(frames, now, machine, begun)
+    return machine.arrivals
+
+
 def taken(made: Inlet, *frames: Frame, now: float = 0.0) -> list[tuple[int, int, bool]]:
     """Life, number, and whether something was missed before it."""
-    arrivals = made.take([("d1", each) for each in frames], now)
+    arrivals = handed(made, [("d1", each) for each in frames], now)
     return [(life, messages[0][1], missed) for _, life, messages, missed in arrivals]
 
 
@@ -37,7 +64,7 @@ def test_what_comes_in_order_misses_nothing() -> None:
 def test_what_the_machine_gets() -> None:
     made, _ = inlet()
     messages: list[Message] = [(JOB, 7, 1.0), (JOB, 8, 1.0)]
-    assert made.take([("d2", (3, 1, messages))], 0.0) == [("d2", 3, messages, False)]
+    assert handed(made, [("d2", (3, 1, messages))]) == [("d2", 3, messages, False)]
 
 
 def test_a_skipped_number_is_a_loss_once() -> None:
@@ -67,7 +94,7 @@ def test_a_later_life_begins_anew_and_the_earlier_is_over() -> None:
 
 def test_peers_are_told_apart() -> None:
     made, _ = inlet()
-    arrivals = made.take([("d1", frame(1)), ("d2", frame(1)), ("d1", frame(2)), ("d2", frame(3))], 0.0)
+    arrivals = handed(made, [("d1", frame(1)), ("d2", frame(1)), ("d1", frame(2)), ("d2", frame(3))])
     assert [(peer, missed) for peer, _, _, missed in arrivals] == [
         ("d1", False), ("d2", False), ("d1", False), ("d2", True),
     ]  # fmt: skip
@@ -83,7 +110,7 @@ def test_a_delay_comes_before_the_order() -> None:
 
 def test_before_time_has_begun_there_is_no_delay() -> None:
     made, _ = inlet(d1=0.5)
-    assert made.take([("d1", frame(1))], 0.0, begun=False) == [("d1", 1, [(COMPLETION, 1)], False)]
+    assert handed(made, [("d1", frame(1))], begun=False) == [("d1", 1, [(COMPLETION, 1)], False)]
 
 
 def test_what_falls_to_the_network_is_counted_and_noticed() -> None:

@@ -196,5 +196,5 @@ def test_a_tally_takes_back_what_it_added() -> None:
     before = (list(tally.counts), list(tally.sizes), tally.frames, tally.frame_bytes)
     encode([(COMPLETION, 2), (BYE,)], tally)
     encode([(COMPLETION, 2), (BYE,)], unmade)
-    tally.take_back(unmade)
+    tally.add(unmade, -1)
     assert (tally.counts, tally.sizes, tally.frames, tally.frame_bytes) == before

@@ -80,9 +80,8 @@ class Session:
             self._frame()
             self._look()
         for writer in self._writers:
-            self._receive(
-                writer.name, max(writer.life, self._inlet.last(writer.name)[0]), self._greeting(writer)
-            )
+            life = max(writer.life, self._inlet.last(writer.name)[0])
+            self.received(writer.name, life, self._greeting(writer), self.now)
         self._look()
         assert self._begun or self.machine.ready, "all have greeted"
         self._begun = True
@@ -151,16 +150,18 @@ class Session:
         self._take([(writer.name, frame)])
 
     def _take(self, frames: list[tuple[str, Any]]) -> None:
-        for peer, life, messages, missed in self._inlet.take(frames, self.now, self._begun):
-            if missed:
-                self.machine.missed(peer)
-                self.seen["missed"] += 1
-            self._receive(peer, life, messages)
+        self._inlet.take(frames, self.now, self, self._begun)
 
-    def _receive(self, peer: str, life: int, messages: list[Message]) -> None:
+    def missed(self, peer: str) -> None:
+        """The inlet's: frames are lost."""
+        self.machine.missed(peer)
+        self.seen["missed"] += 1
+
+    def received(self, peer: str, life: int, messages: list[Message], now: float) -> None:
+        """The inlet's: a frame."""
         for message in messages:
             self.seen[f"in {KIND_NAMES[message[0]]}"] += 1
-        self.machine.received(peer, life, messages, self.now)
+        self.machine.received(peer, life, messages, now)
 
     def post(self) -> None:
         """Send what is due; hand back what cannot go."""
@@ -210,7 +211,7 @@ class Session:
         self._closed.clear()
         self.post()
         for writer in self._writers:
-            self._receive(writer.name, MAX_LIFE, [*self._greeting(writer), (BYE,)])
+            self.received(writer.name, MAX_LIFE, [*self._greeting(writer), (BYE,)], self.now)
             self._look()
         machine.advance(self.now)
         self.post()

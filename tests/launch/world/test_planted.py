@@ -9,7 +9,7 @@ from gmsr.agents.dispatcher import Dispatcher
 from gmsr.agents.ledger import Ledger
 from gmsr.agents.server import Server
 from gmsr.agents.view import View
-from gmsr.broker.inlet import Inlet
+from gmsr.broker.inlet import Inlet, Receiver
 from gmsr.broker.wire import JOB, REPORT
 from gmsr.launch.world import explore
 from gmsr.launch.world.explore import fewest, play
@@ -72,15 +72,19 @@ def a_report_out_of_order(patch: pytest.MonkeyPatch) -> None:
     """Reports in frames that were overtaken are believed all the same."""
     take = Inlet.take
 
-    def take_late(self: Inlet, frames: Iterable[Any], now: float, begun: bool = True) -> Any:
+    def take_late(
+        self: Inlet, frames: Iterable[Any], now: float, machine: Receiver, begun: bool = True
+    ) -> None:
         latest = dict(self._numbers)
         seen = [*frames, *(entry[2:] for entry in sorted(self._network._under_way) if entry[0] <= now)]
         late = [
-            (peer, life, [message for message in messages if message[0] == REPORT], False)
+            (peer, life, [message for message in messages if message[0] == REPORT])
             for peer, (life, number, messages) in seen
             if peer in latest and life == latest[peer][0] and number < latest[peer][1]
         ]
-        return [*take(self, frames, now, begun), *late]
+        take(self, frames, now, machine, begun)
+        for peer, life, reports in late:
+            machine.received(peer, life, reports, now)
 
     patch.setattr(Inlet, "take", take_late)
 
