@@ -52,8 +52,8 @@ class Network:
 
     @property
     def waiting(self) -> int:
-        """Frames under way."""
-        return len(self._under_way)
+        """Messages under way."""
+        return sum(len(messages) for _, _, _, (_, _, messages) in self._under_way)
 
     def impair(self, peer: str, changes: Mapping[str, float]) -> None:
         """Set some fields of a peer's ``Impairment``. Raises ValueError for a field or value that there is not."""

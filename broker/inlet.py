@@ -76,7 +76,7 @@ class Inlet:
 
     @property
     def waiting(self) -> int:
-        """Frames that are under way."""
+        """Messages that are under way."""
         return self._network.waiting
 
     def deadline(self) -> float:

@@ -111,7 +111,10 @@ def nobody_waits_in_vain(world: World, node: Node, dispatcher: Dispatcher) -> It
 def nothing_piles_up(world: World, node: Node, dispatcher: Dispatcher) -> Iterator[str]:
     """Memory: a dispatcher remembers its jobs in flight, and no more of them than servers and network hold."""
     held = sum(len(each.machine.sharing) for each in world.nodes.values() if isinstance(each.machine, Server))
-    under_way = sum(len(each.inbox) + each.inlet.waiting for each in world.nodes.values())
+    under_way = sum(
+        each.inlet.waiting + sum(len(messages) for _, (_, _, messages) in each.inbox)
+        for each in world.nodes.values()
+    )
     if dispatcher.ledger.in_flight > held + under_way:
         yield f"{node.name} has {dispatcher.ledger.in_flight} jobs in flight, servers hold {held}"
 
