@@ -47,15 +47,18 @@ def demand(topology: Topology) -> Demand:
 def informed(topology: Topology) -> Topology:
     """The same topology with the central optimum's flows as weights of its edges: what policy ``oracle`` goes by.
 
-    Under overload the flows are those of the long run (``theory.overload``). Raises RunError where no certified
-    optimum was found.
+    Travel counts where edges have delays. Under overload the flows are those of the long run (``theory.overload``).
+    Raises RunError where no certified optimum was found.
     """
-    from gmsr.topology.theory.optimum import NoOptimum
-    from gmsr.topology.theory.overload import planned
+    from gmsr.topology.theory.optimum import NoOptimum, Overloaded, solve
+    from gmsr.topology.theory.overload import decompose
 
-    volume = demand(topology).volume
+    wanted = demand(topology)
     try:
-        flows = planned(topology, volume).flows
+        try:
+            flows = solve(topology, wanted.volume, job_size=wanted.mean_size).flows
+        except Overloaded:
+            flows = decompose(topology, wanted.volume).flows
     except NoOptimum as error:
         raise RunError(f"policy oracle: {error}") from error
     idle = {

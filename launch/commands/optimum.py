@@ -13,16 +13,18 @@ from .options import AS_JSON, FILE, emit, opened
 )
 @click.option("--sensitivity", is_flag=True, help="What more capacity and new edges would be worth.")
 @click.option(
-    "--method", default="auto", show_default=True, help="conic, balance, or auto: both on small graphs."
+    "--method", default="auto", show_default=True, help="conic, balance, relaxation (with travel), or auto."
 )
 @AS_JSON
 def command(
     file: str, load: float | None, holding: bool, sensitivity: bool, method: str, as_json: bool
 ) -> None:
-    """The central optimum of the topology FILE: what a planner who knew everything could reach.
+    """The central optimum of the topology FILE: what a planner who knew everything could reach, travel included.
 
     Where the demand does not fit: the most throughput, which servers stay stable, and how the others grow.
     """
+    from gmsr.topology.theory.travel import delayed
+
     from ..theory.optimum import best, text
 
     topology = opened(file, load)
@@ -35,6 +37,6 @@ def command(
     if as_json:
         emit(found)
         return
-    click.echo(text(found))
+    click.echo(text(found, delayed(topology)))
     if sensitivity:
         click.echo("\n" + worth_text(found["sensitivity"], found.get("latency")))

@@ -1,4 +1,7 @@
-"""The fluid limit, as ``gmsr fluid`` gives it: paths by policy and window, the optimum, and how fast they settle."""
+"""The fluid limit, as ``gmsr fluid`` gives it: paths by policy and window, the optimum, and how fast they settle.
+
+It knows no delays of edges, and so the optimum here is the one without travel.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +19,7 @@ from gmsr.topology.theory.network import Network, network, offered
 from gmsr.topology.theory.optimum import NoOptimum
 from gmsr.topology.theory.overload import Overload, planned
 from gmsr.topology.theory.slotted import simulate
+from gmsr.topology.theory.travel import without_delays
 
 from ..demand import demand, informed, smoothed
 from ..record.text import number, table
@@ -145,7 +149,7 @@ def _alone(topology: Topology, net: Network, flow: Floats) -> Floats | None:
 
 def fixed_flows(topology: Topology, net: Network, policy: str, volume: Floats) -> Floats:
     """What goes along each edge (E,) under random, static and oracle."""
-    system = informed(topology) if policy == "oracle" else topology
+    system = informed(without_delays(topology)) if policy == "oracle" else topology
     weights = np.array([1.0 if policy == "random" else edge.weight for edge in system.edges])
     return shares(net, weights[net.order], volume)
 

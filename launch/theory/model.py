@@ -1,7 +1,8 @@
 """Runs in a model instead of in processes: what ``gmsr compare --model slotted|fluid`` plays.
 
 Summaries have the fields of a process run that a model can give. Mean latency is ΣN over all jobs per second (Little).
-Percentiles, messages and fidelity are none of a model's business.
+Percentiles, messages and fidelity are none of a model's business. Nor are delays of edges: the optimum here is without
+travel.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,8 +19,10 @@ from gmsr.topology.theory.capacity import fits
 from gmsr.topology.theory.fleet import Floats, fleet, value
 from gmsr.topology.theory.network import network, offered
 from gmsr.topology.theory.optimum import NoOptimum, Overloaded, solve
+from gmsr.topology.theory.travel import without_delays
 
 from .. import plan
+from ..choices import choose
 from ..demand import demand, informed
 from ..record import overload
 from ..record.intervals import half_width
@@ -77,7 +80,7 @@ def simulated(topology: Topology, options: plan.Options, **more: Any) -> slots.S
     weights = None
     net = network(topology)
     if policy in ("static", "oracle"):
-        system = informed(topology) if policy == "oracle" else topology
+        system = informed(without_delays(topology)) if policy == "oracle" else topology
         weights = np.array([edge.weight for edge in system.edges])[net.order]
         policy = "static"
     curves, volume = fleet(topology.servers), offered(topology, demand(topology).volume)
@@ -94,7 +97,7 @@ def simulated(topology: Topology, options: plan.Options, **more: Any) -> slots.S
 
 def resolve(text: str, known: Mapping[str, Any] | tuple[str, ...], model: str) -> tuple[str, str]:
     """A policy's name in a model, and its option ``ties``. Raises UserError if the model has no such policy."""
-    choice = plan.choose(text)
+    choice = choose(text)
     name = text.partition(":")[0]
     if name not in known or set(choice.options) - {"ties"}:
         raise UserError(f"--policies: {text!r} is not in the {model} model; choose among {', '.join(known)}")

@@ -7,6 +7,7 @@ from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 from gmsr.topology.theory.optimum import METHODS, NoOptimum, Optimum, Overloaded, solve
 from gmsr.topology.theory.overload import Held, Overload, TooLarge, decompose, hold
+from gmsr.topology.theory.travel import delayed
 
 from ..demand import demand
 from ..record.text import AT_MOST, number, percent, rest, seconds, table
@@ -19,20 +20,26 @@ def best(topology: Topology, method: str = "auto", holding: bool = False) -> dic
     """
     if method not in METHODS:
         raise UserError(f"--method: {method!r} is unknown; choose one of {', '.join(METHODS)}")
+    if method == "balance" and delayed(topology):
+        raise UserError(
+            "--method: balance knows no travel, and edges have delays; choose conic or relaxation"
+        )
     wanted = demand(topology)
     try:
         try:
-            found = solve(topology, wanted.volume, method)
+            found = solve(topology, wanted.volume, method, wanted.mean_size)
         except Overloaded:
             return _overloaded(topology, decompose(topology, wanted.volume), _held(topology, holding))
     except NoOptimum as error:
         raise RunError(str(error)) from error
     if holding:
         raise UserError("--hold: the demand fits, so that no server overflows; raise it with --load")
+    rate = sum(wanted.rates.values())
     return {
         "overloaded": False,
         "workload": found.workload,
-        "latency": found.workload / sum(wanted.rates.values()),
+        "latency": found.total / rate,
+        "travel": found.travel / rate,
         "servers": _servers(topology, found),
         "flows": found.flows,
         "prices": found.prices,
@@ -94,9 +101,9 @@ def _overloaded(topology: Topology, found: Overload, held: Held | None) -> dict[
     return made if held is None else {**made, "held": held._asdict()}
 
 
-def text(found: Mapping[str, Any]) -> str:
-    """Tables for a person."""
-    lines = _overload_text(found) if found["overloaded"] else _optimum_text(found)
+def text(found: Mapping[str, Any], delays: bool = False) -> str:
+    """Tables for a person; travel is named where edges have delays."""
+    lines = _overload_text(found) if found["overloaded"] else _optimum_text(found, delays)
     flows = [
         [
             name,
@@ -110,7 +117,7 @@ def text(found: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
-def _optimum_text(found: Mapping[str, Any]) -> list[str]:
+def _optimum_text(found: Mapping[str, Any], delays: bool) -> list[str]:
     residuals = found["residuals"]
     servers = [
         [name, *(number(each[key]) for key in ("workload", "throughput")), percent(each["utilisation"]),
@@ -118,10 +125,12 @@ def _optimum_text(found: Mapping[str, Any]) -> list[str]:
         for name, each in list(found["servers"].items())[:AT_MOST]
     ]  # fmt: skip
     agreed = found["agreement"]
-    beside = "" if agreed is None else f"; conic solver and balance method agree to {agreed:.0e}"
+    beside = "" if agreed is None else f"; two methods agree to {agreed:.0e}"
+    what = "workload with travel" if delays else "workload"
+    travel = f", {seconds(found['travel'])} of it travel" if delays else ""
     return [
-        f"mean latency {seconds(found['latency'])}, workload {number(found['workload'], 7)}{beside}",
-        f"conditions of optimality: workload above the least by a share of {residuals['excess']:.1e} at the most, "
+        f"mean latency {seconds(found['latency'])}{travel}, workload {number(found['workload'], 7)}{beside}",
+        f"conditions of optimality: {what} above the least by a share of {residuals['excess']:.1e} at the most, "
         f"demand missed by {residuals['demand']:.1e}, capacity by {residuals['capacity']:.1e}",
         "",
         *table(["server", "workload", "throughput/s", "utilisation", "marginal"], servers),

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gmsr.topology.errors import RunError
+from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 from gmsr.topology.theory.capacity import fits
 from gmsr.topology.theory.optimum import NoOptimum
+from gmsr.topology.theory.travel import delayed
 from gmsr.topology.theory.worth import edges, servers
 from gmsr.topology.theory.worth_overloaded import edges_overloaded, servers_overloaded
 
@@ -21,7 +22,7 @@ SOLVES, EDGES_SOLVED = 2000, 400_000
 def worth(topology: Topology) -> dict[str, Any]:
     """Servers and missing edges, the worthiest first: in mean latency, or under overload in throughput.
 
-    Raises RunError where no certified optimum was found.
+    Raises UserError where travel would count, RunError where no certified optimum was found.
     """
     wanted = demand(topology)
     if not fits(topology, wanted.volume):
@@ -30,6 +31,8 @@ def worth(topology: Topology) -> dict[str, Any]:
             "servers": [each._asdict() for each in servers_overloaded(topology, wanted.volume)],
             "edges": [each._asdict() for each in edges_overloaded(topology, wanted.volume, MOST)],
         }
+    if delayed(topology):
+        raise UserError("--sensitivity: it knows no travel, and edges have delays; leave it out")
     solves = min(SOLVES, max(50, EDGES_SOLVED // len(topology.edges)))
     try:
         backs, search = servers(topology, wanted.volume), edges(topology, wanted.volume, MOST, solves)

@@ -1,7 +1,7 @@
 """The central optimum as a convex programme in disciplined form (CVXPY), solved by a conic solver (Clarabel).
 
-minimise Σⱼ μⱼ⁻¹(Σᵢ fᵢⱼ) subject to Σⱼ fᵢⱼ = λᵢ, f ≥ 0 on edges; rates in units of all demand. Curves of a kind share
-one vector expression, so that the time to compile the programme does not grow with their number.
+minimise Σⱼ μⱼ⁻¹(Σᵢ fᵢⱼ) + Σᵢⱼ cᵢⱼfᵢⱼ subject to Σⱼ fᵢⱼ = λᵢ, f ≥ 0 on edges; rates in units of all demand.
+Curves of a kind share one vector expression, so that the time to compile the programme does not grow with their number.
 """
 
 import warnings
@@ -23,10 +23,11 @@ class SolverFailed(Exception):
     """The conic solver gave no answer; the message is its status."""
 
 
-def solve(net: Network, fleet: Fleet, demand: Floats) -> tuple[Floats, Floats]:
+def solve(net: Network, fleet: Fleet, demand: Floats, cost: Floats) -> tuple[Floats, Floats]:
     """Flows (E,), adding up to the demand exactly, and marginal rates p (I,) from the dual variables.
 
-    Raises SolverFailed. What it returns is the solver's word: ``certificate`` judges it.
+    ``cost`` (E,) is c, the workload on its way per unit of flow. Raises SolverFailed. What it returns is the solver's
+    word: ``certificate`` judges it.
     """
     total = float(demand.sum())
     edges = len(net.server)
@@ -35,8 +36,10 @@ def solve(net: Network, fleet: Fleet, demand: Floats) -> tuple[Floats, Floats]:
     enter = csr_array((ones, (net.server, at)), shape=(len(fleet.kind), edges))
     flow = cp.Variable(edges, nonneg=True)
     costs, bounds = _workloads(fleet, enter @ flow, total)
+    if cost.any():
+        costs.append((total * cost) @ flow)
     balance = leave @ flow == demand / total
-    problem = cp.Problem(cp.Minimize(sum(cp.sum(cost) for cost in costs)), [balance, *bounds])
+    problem = cp.Problem(cp.Minimize(sum(cp.sum(each) for each in costs)), [balance, *bounds])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "may be inaccurate": the certificate decides

@@ -51,7 +51,7 @@ def random_system(seed: int, dispatchers: int, count: int) -> tuple[Network, lis
 
 
 def test_names_are_the_products() -> None:
-    assert set(policies()) == {*MAXIMA, *JOB_BY_JOB} == set(POLICIES) - {"oracle"}
+    assert {*MAXIMA, *JOB_BY_JOB} == set(policies()) <= set(POLICIES)
 
 
 # -- conservation, repetition
