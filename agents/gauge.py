@@ -1,17 +1,17 @@
 """What a server can tell of itself: one number for each quantity that a policy may read.
 
-A report carries exactly the quantities that the policy declares, in its order. Here N = q/n is the
-workload of q jobs at scale n, and μ the server's curve (MODEL: curves, policy).
+A report carries the quantities that the policy declares, in its order, and what the feed adds for its own ends. Here
+N = q/n is the workload of q jobs at scale n, and μ the server's curve (MODEL: curves, policy).
 """
 
 from collections.abc import Callable, Sequence
 
 from gmsr.topology.curves import Curve, difference, mean_slope
 
-from .machine import Message
-
 MEMO = 1 << 16
 """Reports are remembered up to this many jobs; beyond it they are computed each time."""
+NOMINAL = 100.0
+"""A curve without a cap counts as full at this workload."""
 
 
 def marginal(curve: Curve, scale: float, width: float, jobs: int) -> float:
@@ -54,6 +54,12 @@ def idle(_curve: Curve, _scale: float, _width: float, jobs: int) -> float:
     return 0.0 if jobs else 1.0
 
 
+def utilisation(curve: Curve, scale: float, _width: float, jobs: int) -> float:
+    """How much of its capacity the server uses: μ(N) over its cap, or over μ(100) where there is none."""
+    full = curve.cap if curve.cap < float("inf") else curve.value(NOMINAL)
+    return curve.value(jobs / scale) / full
+
+
 QUANTITIES: dict[str, Callable[[Curve, float, float, int], float]] = {
     "marginal": marginal,
     "derivative": derivative,
@@ -61,23 +67,27 @@ QUANTITIES: dict[str, Callable[[Curve, float, float, int], float]] = {
     "rate": rate,
     "latency": latency,
     "idle": idle,
+    "utilisation": utilisation,
 }
-"""Every quantity that a policy may declare in ``reads``."""
+"""What a server can say of itself by its number of jobs alone."""
+SLOPES = ("fall", "rise")
+"""How much the marginal falls with some jobs more, and rises with as many fewer: two numbers ≥ 0, last in ``reads``."""
 
 
 class Gauge:
-    """Turns a number of jobs into the report that is due, and remembers it."""
+    """Turns a number of jobs into the values that are due, and remembers them."""
 
-    __slots__ = ("_kind", "_measures", "_memo", "_setting")
+    __slots__ = ("_measures", "_memo", "_setting", "slopes")
 
-    def __init__(self, kind: int, reads: Sequence[str], curve: Curve, scale: float, width: float) -> None:
-        self._kind = kind
-        self._measures = [QUANTITIES[name] for name in reads]
+    def __init__(self, reads: Sequence[str], curve: Curve, scale: float, width: float) -> None:
+        self._measures = [QUANTITIES[name] for name in reads if name not in SLOPES]
+        self.slopes = SLOPES[0] in reads
+        """Whether reports end with ``SLOPES``."""
         self._setting = (curve, scale, width)
-        self._memo: list[Message] = []
+        self._memo: list[tuple[float, ...]] = []
 
-    def report(self, jobs: int) -> Message:
-        """The message for ``jobs`` jobs: the kind, then a float for each quantity."""
+    def values(self, jobs: int) -> tuple[float, ...]:
+        """One for each quantity but the slopes, with ``jobs`` jobs here."""
         memo = self._memo
         if jobs < len(memo):
             return memo[jobs]
@@ -87,8 +97,26 @@ class Gauge:
             memo.append(self._measure(len(memo)))
         return memo[jobs]
 
-    def _measure(self, jobs: int) -> Message:
-        return (self._kind, *(_settled(measure(*self._setting, jobs)) for measure in self._measures))
+    def slope(self, jobs: int, ahead: float) -> tuple[float, float]:
+        """``SLOPES`` for so many jobs more and fewer, which need not be whole: marginals in between are interpolated.
+
+        Where the marginal is infinite nothing can be said of how it falls: zeros.
+        """
+        here = self._marginal(float(jobs))
+        there, before = self._marginal(jobs + ahead), self._marginal(max(jobs - ahead, 0.0))
+        if not before < float("inf"):
+            return (max(here - there, 0.0), 0.0) if here < float("inf") else (0.0, 0.0)
+        return max(here - there, 0.0), max(before - here, 0.0)
+
+    def _marginal(self, jobs: float) -> float:
+        low = int(jobs)
+        first = marginal(*self._setting, low)
+        if jobs == low or first == float("inf"):
+            return first
+        return first + (jobs - low) * (marginal(*self._setting, low + 1) - first)
+
+    def _measure(self, jobs: int) -> tuple[float, ...]:
+        return tuple(_settled(measure(*self._setting, jobs)) for measure in self._measures)
 
 
 def _settled(value: float) -> float:

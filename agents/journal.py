@@ -20,11 +20,12 @@ from typing import Protocol
 COMPLETED, IN_FLIGHT, RESENT, RETURNED, LOST = 0, 1, 2, 3, 4
 """States of a dispatcher's row. RESENT: this attempt was given up and the job sent again, which has a row of its
 own; RETURNED: the same of an attempt that never left. From LOST on, the loss's cause is ``CAUSES[state - LOST]``."""
-CAUSES = ("unroutable", "full", "nobody", "refused", "dead", "transit", "dispatcher")
+CAUSES = ("unroutable", "full", "nobody", "refused", "dead", "transit", "dispatcher", "policy")
 """unroutable: the transport had no way to the server. full: too many jobs in flight, or frames waiting. nobody: no
 server could be chosen. refused: the server was full. dead: the server was silent too long, or came back without its
-jobs. transit: the job or the word of its end was lost on the way. dispatcher: the dispatcher itself died."""
-UNSENT_CAUSES = ("unroutable", "full", "nobody")
+jobs. transit: the job or the word of its end was lost on the way. dispatcher: the dispatcher itself died. policy: the
+policy failed."""
+UNSENT_CAUSES = ("unroutable", "full", "nobody", "policy")
 """With these a job never left."""
 
 DEPARTED, HELD, UNHEARD, DROPPED = 0, 1, 2, 3

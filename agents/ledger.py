@@ -67,15 +67,15 @@ class Ledger:
             self.measured_in_flight += 1
         return job
 
-    def complete(self, server: int, job: int, now: float) -> bool:
-        """Book a completion; False if ``server`` holds no such job of ours."""
+    def complete(self, server: int, job: int, now: float) -> float | None:
+        """Book a completion; returns when the job was sent, None if ``server`` holds no such job of ours."""
         entry = self._entries.get(job)
         if entry is None or entry.server != server:
             self.strays += 1
-            return False
+            return None
         self._close(job, entry, COMPLETED, now)
         self.completed += 1
-        return True
+        return entry.sent
 
     def holder(self, job: int) -> int | None:
         """The server that a job is in flight at; None if it is not in flight."""

@@ -38,6 +38,7 @@ class Loop:
         self._pace = pace
         self._waiter = Waiter([*endpoint.fds, telemetry.fd])
         self._start_ns = 0
+        self._severed = False
 
     def run(self) -> None:
         """From the first greeting to the last goodbye."""
@@ -78,6 +79,10 @@ class Loop:
                     self._obey(order, now)
                 continue  # time may have passed
             self._read(now)
+            if self._severed:
+                self._severed = False
+                for peer in self._endpoint.cut_off():
+                    machine.cut_off(peer, now)
             if now_ns >= start_ns:
                 machine.advance(now)
             if telemetry.stopped and not stopping:
@@ -142,5 +147,7 @@ class Loop:
     def _sleep(self, wait_real_s: float) -> None:
         if self._endpoint.pending():
             return
-        if self._telemetry.fd in self._waiter.wait(min(max(wait_real_s, 0.0), LONGEST_SLEEP_REAL_S)):
+        ready = self._waiter.wait(min(max(wait_real_s, 0.0), LONGEST_SLEEP_REAL_S))
+        if self._telemetry.fd in ready:
             self._telemetry.listen()
+        self._severed = self._severed or self._endpoint.watch_fd in ready

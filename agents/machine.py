@@ -4,7 +4,7 @@ A machine owns no socket, no clock and no source of randomness that was not hand
 event loop over ZeroMQ or a test with a clock of its own, does in each turn:
 
 1. ``received(peer, life, messages, now)`` for each frame that ``broker.inlet`` hands on, with ``missed(peer)``
-   before it where frames in between are lost,
+   before it where frames in between are lost, and then ``cut_off`` for each peer whose connection has ended,
 2. ``advance(now)`` once: whatever is due at or before ``now`` happens, in order, at its exact instant,
 3. empty the ``outbox`` and send what was in it (one frame a peer); ``unsent(...)`` for what could not go,
 4. sleep until ``deadline()`` or the next frame.
@@ -51,6 +51,9 @@ class Machine(Protocol):
 
     def missed(self, peer: str) -> None:
         """Hear that frames of a peer are lost."""
+
+    def cut_off(self, peer: str, now: float) -> None:
+        """Hear that the connection to a peer has ended: its process died, or the transport gave it up."""
 
     def unsent(self, peer: str, messages: list[Message], now: float, cause: str) -> None:
         """Take back messages of the outbox that could not be sent; ``cause`` is one of ``census.UNSENT``."""

@@ -6,6 +6,7 @@ The fork server calls ``main`` in a fresh child. Everything heavy is imported be
 import json
 import mmap
 import os
+import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -19,17 +20,23 @@ from gmsr.broker.wait import set_timer_slack
 from gmsr.topology import curves
 
 from .dispatcher import Dispatcher
+from .feeds.asking import Asking, asking
 from .journal import JOB_ROW, VISIT_ROW, MappedRows, Rows
 from .ledger import Ledger
 from .loop import Loop
 from .machine import Machine
+from .offering import Offering
 from .server import Server
+from .sight import Sight
 from .spec import DispatcherSpec, ServerSpec
-from .suspicion import Suspicion
+from .suspicion import PATIENCE, Suspicion
 from .telemetry import Telemetry
 from .terms import Service, Terms, Upkeep
 from .view import View
 from .workload import stream, workload
+
+POLICY_FAILED = 3
+"""Exit status of a dispatcher whose policy raised. Its standard error ends with the policy's own traceback."""
 
 
 def main(spec: DispatcherSpec | ServerSpec) -> None:
@@ -69,6 +76,9 @@ def main(spec: DispatcherSpec | ServerSpec) -> None:
     }
     telemetry.close()
     _write(spec["statement"], statement)
+    if failure := statement.get("failure"):
+        sys.stderr.write(f"{failure}")
+        sys.exit(POLICY_FAILED)
 
 
 def journal(spec: DispatcherSpec | ServerSpec) -> MappedRows:
@@ -92,8 +102,10 @@ def account(
 
 def server(spec: ServerSpec, rows: Rows) -> Server:
     """The state machine of a server."""
-    service = Service(curves.make(spec["curve"]), spec["scale"], spec["smoothing"], spec["reads"])
-    feed = load(spec["feed"])()
+    reads = (*spec["reads"], *spec["extras"])
+    service = Service(curves.make(spec["curve"]), spec["scale"], spec["smoothing"], reads)
+    random = stream(spec["seed"], spec["id"], "feed")
+    feed = load(spec["feed"])(spec["reads"], spec["corrected"], random, **spec["feed_options"])
     upkeep = Upkeep(spec["heartbeat"], spec["duration"] + spec["cooldown"], spec["drop"])
     return Server(spec["run"], spec["dispatchers"], service, feed, rows, upkeep)
 
@@ -110,16 +122,33 @@ def dispatcher(spec: DispatcherSpec, rows: Rows) -> Dispatcher:
         rows=_doubles(spec["arrivals"]["schedule"]),
         values=_doubles(spec["sizes"]["values"]),
     )
+    terms = Terms(spec["duration"], spec["cooldown"], spec["born"], spec["again"], spec["sizes"]["mean"])
+    asking = _asking(spec)
+    travel = [2.0 * spec["delays"].get(server, 0.0) / terms.size for server in spec["servers"]]
+    view = View(spec["servers"], spec["reads"], spec["weights"], travel)
+    extra = len(spec["extras"]) + spec["corrected"]
+    home = sys.modules[rule.__module__].__file__ or ""
+    sight = Sight(
+        view, lambda view: rule(view, random, **chosen), extra, spec["corrected"], asking is not None, home
+    )
     return Dispatcher(
         spec["run"],
         spec["id"],
-        View(spec["servers"], spec["reads"], spec["weights"]),
-        lambda view: rule(view, random, **chosen),
-        jobs,
+        sight,
+        Offering(jobs, terms),
         Ledger(rows, spec["duration"], spec["life"]),
         Suspicion(spec["heartbeat"], len(spec["servers"]), spec["born"]),
-        Terms(spec["duration"], spec["cooldown"], spec["born"], spec["again"]),
+        terms,
+        asking,
     )
+
+
+def _asking(spec: DispatcherSpec) -> Asking | None:
+    options = spec["asking"]
+    if options is None:
+        return None
+    random = stream(spec["seed"], spec["id"], "asking")
+    return asking(random, len(spec["servers"]), PATIENCE * spec["heartbeat"], options)
 
 
 def load(name: str) -> Any:

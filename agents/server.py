@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from gmsr.broker import wire
-from gmsr.broker.wire import BYE, COMPLETION, HELLO, JOB, REPORT, WELCOME
+from gmsr.broker.wire import BYE, COMPLETION, HELLO, JOB, WELCOME
 from gmsr.topology.curves import Curve, make, scaled
 
 from . import journal
@@ -35,9 +35,33 @@ class Server:
     """One server's state machine (``machine.Machine``)."""
 
     __slots__ = (
-        "_checked", "_curve", "_dispatchers", "_draining", "_end", "_feed", "_gauge", "_gone", "_heard", "_index",
-        "_lives", "_next_check", "_paused", "_reports", "_rows", "_run", "_service", "_silent", "_unheard", "_upkeep",
-        "arrived", "departed", "dropped", "outbox", "refused", "sharing",
+        "_checked",
+        "_counts",
+        "_curve",
+        "_dispatchers",
+        "_draining",
+        "_end",
+        "_feed",
+        "_gauge",
+        "_gone",
+        "_heard",
+        "_index",
+        "_lives",
+        "_next_check",
+        "_paused",
+        "_reports",
+        "_rows",
+        "_run",
+        "_service",
+        "_silent",
+        "_unheard",
+        "_upkeep",
+        "arrived",
+        "departed",
+        "dropped",
+        "outbox",
+        "refused",
+        "sharing",
     )  # fmt: skip
 
     def __init__(
@@ -55,8 +79,9 @@ class Server:
         self._curve = service.curve  # at present
         self.sharing = Sharing(self._rate())
         self._gauge = self._measure()
-        self._reports = bool(service.reads)  # a policy that reads nothing is told nothing
+        self._reports = bool(service.reads) and feed.reports  # a policy that reads nothing is told nothing
         self._feed = feed
+        self._counts = feed.corrected  # the feed is told of each job that comes and goes
         self._rows = rows
         self._upkeep = upkeep
         self._end = upkeep.end
@@ -93,7 +118,7 @@ class Server:
             return
         self._heard[index] = now
         if self._silent and index in self._silent:
-            self._return(index)
+            self._return(index, now)
         sharing, rows = self.sharing, self._rows
         for message in messages:
             if message[0] == JOB:
@@ -104,14 +129,20 @@ class Server:
                 _, job, size = message
                 row = rows.open(job, index, journal.HELD, now, NAN, NAN, size)
                 sharing.arrive(index, job, size, now, row)
+                if self._counts:
+                    self._feed.seen[peer] = job
+                    self._feed.counted(peer, 1)
             else:
-                self._rare(index, message)
+                self._rare(index, message, now)
 
     def missed(self, peer: str) -> None:
         """Something that a dispatcher wrote is lost: it should ask what is here."""
         index = self._index[peer]
         if self._lives[index] and index not in self._gone:
             self._write(index, (wire.MISSED,))
+
+    def cut_off(self, peer: str, now: float) -> None:
+        """A dispatcher connects to us, and connects again: its silence tells."""
 
     def unsent(self, peer: str, messages: list[Message], now: float, cause: str) -> None:
         """A dispatcher that cannot be reached misses what it was told; it will ask."""
@@ -121,14 +152,16 @@ class Server:
         if self.sharing.next_departure <= now:
             self._depart(now)
         if self._reports:
-            self._feed.tell(self._gauge.report(len(self.sharing)), self.outbox)
+            self._feed.tell(self._gauge, len(self.sharing), self.arrived, self.outbox, now)
         if now >= self._next_check:
             self._check(now)
 
     def deadline(self) -> float:
-        """The next departure, or the next check."""
-        departure = self.sharing.next_departure
-        return departure if departure < self._next_check else self._next_check
+        """The next departure, report or check."""
+        due = self.sharing.next_departure
+        if self._reports and (report := self._feed.deadline()) < due:
+            due = report
+        return due if due < self._next_check else self._next_check
 
     def order(self, order: Mapping[str, Any], now: float) -> None:
         """The operator's: ``slow`` (factor or curve), ``pause``, ``resume``, ``drain``, ``join`` (peer)."""
@@ -199,7 +232,7 @@ class Server:
 
     def _measure(self) -> Gauge:
         service = self._service
-        return Gauge(REPORT, service.reads, self._curve, service.scale, service.smoothing)
+        return Gauge(service.reads, self._curve, service.scale, service.smoothing)
 
     def _work_by(self, curve: Curve, now: float) -> None:
         self._curve = curve
@@ -222,6 +255,8 @@ class Server:
                 self._unheard[index] += 1
                 continue
             dispatcher = dispatchers[index]
+            if self._counts:
+                self._feed.counted(dispatcher, -1)
             if dispatcher in outbox:
                 outbox[dispatcher].append((COMPLETION, visit.job))
             else:
@@ -239,9 +274,10 @@ class Server:
                 self._evict(index, now)
             self._lives[index] = life
             self._gone.discard(index)
+            self._feed.seen.pop(peer, None)
         return True
 
-    def _rare(self, index: int, message: Message) -> None:
+    def _rare(self, index: int, message: Message, now: float) -> None:
         """Messages about the edge itself."""
         kind = message[0]
         if kind == BYE:
@@ -253,26 +289,29 @@ class Server:
         elif kind == wire.PING:
             self._write(index, (wire.PONG, message[1]))
         elif kind == wire.ASK:
-            self._tell_inventory(index, message[1])
+            self._tell_inventory(index, message[1], now)
+        elif kind == wire.PROBE:
+            if self._reports:
+                self._feed.asked(self._dispatchers[index], self._gauge, len(self.sharing), self.outbox, now)
         elif message == (HELLO, self._run, self._dispatchers[index]):
             self._write(index, (WELCOME, self._run))
-            self._inform(index)
+            self._inform(index, now)
             if self._draining:
                 self._write(index, (wire.LEAVING,))
         else:
             self.refused += 1
 
-    def _inform(self, index: int) -> None:
+    def _inform(self, index: int, now: float) -> None:
         if self._reports:
-            self._feed.joined(self._dispatchers[index], self._gauge.report(len(self.sharing)), self.outbox)
+            self._feed.joined(self._dispatchers[index], self._gauge, len(self.sharing), self.outbox, now)
 
-    def _tell_inventory(self, index: int, question: int) -> None:
+    def _tell_inventory(self, index: int, question: int, now: float) -> None:
         """All that is here of a dispatcher, and how we stand: reports may be lost as well."""
         jobs = sorted(self.holds(self._dispatchers[index]))
         for start in range(0, max(len(jobs), 1), wire.MAX_HELD):
             more = int(start + wire.MAX_HELD < len(jobs))
             self._write(index, (wire.HELD, question, more, *jobs[start : start + wire.MAX_HELD]))
-        self._inform(index)
+        self._inform(index, now)
 
     def _check(self, now: float) -> None:
         """Who is silent for too long; at the end nobody waits for them, nor for those who never came."""
@@ -295,10 +334,10 @@ class Server:
         if self._draining:
             self._announce()
 
-    def _return(self, index: int) -> None:
+    def _return(self, index: int, now: float) -> None:
         """Word of one that was silent: it may have missed much, and we may have thrown its jobs out."""
         self._silent.discard(index)
-        self._inform(index)
+        self._inform(index, now)
         self._write(index, (wire.MISSED,))
 
     def _evict(self, index: int, now: float) -> None:

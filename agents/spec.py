@@ -61,7 +61,9 @@ class AgentSpec(TypedDict):
     telemetry: str  # datagram socket of the fork server
     control: str  # datagram socket that the agent binds
     telemetry_real_s: float
-    reads: list[str]  # quantities that a report carries, in order: what the policy declares
+    reads: list[str]  # quantities that the policy reads, in order; reports carry them
+    extras: list[str]  # quantities that the feed adds to them
+    corrected: bool  # and, last, the newest job of the dispatcher that the server has seen
     delays: dict[str, float]  # one-way delay of the edge to a peer, emulated seconds; absent: none
     keys: NotRequired[KeysSpec]  # on tcp edges only
     orders: NotRequired[list[dict[str, Any]]]  # of the operator, in force when this life begins
@@ -77,6 +79,7 @@ class ServerSpec(AgentSpec):
     scale: float
     smoothing: float  # window w in units of N; 0 reports the slope at N itself
     feed: str  # module:Class
+    feed_options: dict[str, str]
     drop: bool  # throw out the jobs of a dispatcher that is gone
 
 
@@ -91,6 +94,7 @@ class DispatcherSpec(AgentSpec):
     sizes: SizesSpec
     policy: str  # module:Class
     options: dict[str, str]  # the policy's own
+    asking: dict[str, str] | None  # how servers are asked (feeds/asking.py); None: they tell by themselves
     again: bool  # at-least-once: what may be lost is sent again
 
 

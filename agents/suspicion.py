@@ -2,16 +2,20 @@
 
 Each side makes sure that the other hears something of it every ``heartbeat`` (H): a dispatcher asks (PING) each
 server that it has not heard or not written to for H, and the server answers at once. A question that is not
-answered by any word for T = max(2.5 H, srtt + 4 rttvar) makes the server **suspect**: it is chosen no more. The
+answered by any word for T = max(10 H, srtt + 4 rttvar) makes the server **suspect**: it is chosen no more. The
 round trip's mean and deviation are estimated from answered questions as TCP does (RFC 6298, section 2), so that
-a slow link or a busy peer gets more time. After 4 T it is **dead**, and what was in flight there is given up.
+a slow link or a busy peer gets more time. After 2 T more it is **dead**, and what was in flight there is given up.
 Any word of it makes it alive again, but only its own answer to a greeting if it was started anew.
+
+A process that dies need not be waited for: the kernel closes its connections, and the transport tells
+(``endpoint.cut_off``). Its server is suspect at once, until it answers. Silence alone tells of the frozen and the
+unreachable, and may take its time: on a machine with too few cores a healthy process has to wait for a second.
 
 No false alarm because *we* were late: whoever sleeps past its own tick by more than H could not have heard
 anything meanwhile, and by so much every question's age is reduced. A driver hands over what has arrived before
 it lets time pass.
 
-With H = 0.1 s a silence is noticed after 0.25 s to 0.5 s: H until the question, T until the verdict, and two
+With H = 0.1 s a silence is noticed after 1 s to 1.25 s: H until the question, T until the verdict, and two
 looks of H/2.
 """
 
@@ -24,11 +28,9 @@ GREETING, ALIVE, SUSPECT, DEAD, GONE = "greeting", "alive", "suspect", "dead", "
 ASK = "ask"
 """Not a state: it is time to ask this peer something."""
 
-PATIENCE = 2.5
+PATIENCE = 10.0
 """T in heartbeats, at least."""
-FIRST_PATIENCE = 10.0
-"""T in heartbeats while no round trip is known (RFC 6298, 2.1: a second)."""
-DEAD_AFTER = 4.0
+DEAD_AFTER = 2.0
 """Times T."""
 DEAD_ASKED = 5.0
 """In heartbeats: how often the dead are greeted."""
@@ -46,6 +48,7 @@ class Peer:
         "heard",
         "questions",
         "round_trip",
+        "severed",
         "state",
         "times",
         "written",
@@ -53,6 +56,7 @@ class Peer:
 
     def __init__(self, now: float) -> None:
         self.state = GREETING
+        self.severed = False  # its connection has ended, and it has not answered since
         self.doubt = False  # something was lost on the edge: an inventory is asked for until that is mended
         self.heard = now
         self.written = now
@@ -109,7 +113,7 @@ class Suspicion:
         """T."""
         found = self.peers[peer]
         if found.round_trip == NEVER:
-            return FIRST_PATIENCE * self._heartbeat
+            return PATIENCE * self._heartbeat
         return max(PATIENCE * self._heartbeat, found.round_trip + 4.0 * found.deviation)
 
     def tick(self, now: float) -> Iterator[tuple[int, str]]:

@@ -15,6 +15,7 @@ class Terms(NamedTuple):
     cooldown: float
     born: float = 0.0  # when this life begins: what arrived earlier met a closed door
     again: bool = False  # at-least-once: a job that may be lost is sent again; otherwise it is lost
+    size: float = 1.0  # of its jobs, on average: what a second of travel is worth
 
 
 class Service(NamedTuple):

@@ -77,7 +77,13 @@ class Endpoint:
         self.refusal = ""  # why ``send`` could not send, last: one of ``census.UNSENT``
         self._quiet = False  # the socket was found empty, and has not been touched since
         self.census = Census()
-        self.fds = [int(self._socket.FD)]
+        self._peers: dict[str, str] = {}  # by address
+        # It speaks only when a connection ends, so that it costs nothing otherwise.
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._monitor.poll(0)  # a descriptor of libzmq's tells nothing before it was asked once
+        self.watch_fd = int(self._monitor.FD)
+        """Readable when ``cut_off`` may have something to tell."""
+        self.fds = [int(self._socket.FD), self.watch_fd]
         """Readable when something may have changed. They are edge-triggered: ask ``pending`` before waiting."""
 
     def allow(self, peers: Iterable[str]) -> None:
@@ -114,7 +120,22 @@ class Endpoint:
             self._socket.setsockopt(zmq.CURVE_SERVERKEY, self._keys.peers[peer].encode())
             self._socket.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.public.encode())
             self._socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret.encode())
+        self._peers[address] = peer
         self._socket.connect(address)
+
+    def cut_off(self) -> list[str]:
+        """Peers that this end connected to and whose connection has ended since: the kernel says so at once when a
+        process dies, and says nothing while it stands still or the network swallows what is sent.
+        """
+        ended = []
+        while self._monitor.poll(0):
+            _, place = (
+                self._monitor.recv_multipart()
+            )  # which event, the one that we asked for; whose connection
+            address = place.decode()
+            if address in self._peers:
+                ended.append(self._peers[address])
+        return ended
 
     def _refuse_bare(self, address: str) -> None:
         if not self._keys and not address.startswith("ipc://"):
@@ -190,6 +211,8 @@ class Endpoint:
 
     def close(self) -> None:
         """Send what is queued, for ``LINGER_MS`` at most, and close."""
+        self._socket.disable_monitor()
+        self._monitor.close(0)
         self._socket.close()
         if self._gate is not None:
             self._gate.close()

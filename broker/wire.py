@@ -23,12 +23,13 @@ from typing import Any
 
 from msgpack import Packer, unpackb
 
-VERSION = 2
+VERSION = 3
 
-HELLO, WELCOME, JOB, COMPLETION, REPORT, BYE, PING, PONG, MISSED, ASK, HELD, REFUSED, LEAVING = range(13)
+HELLO, WELCOME, JOB, COMPLETION, REPORT, BYE = range(6)
+PING, PONG, MISSED, ASK, HELD, REFUSED, LEAVING, PROBE = range(6, 14)
 KIND_NAMES = (
     "hello", "welcome", "job", "completion", "report", "bye",
-    "ping", "pong", "missed", "ask", "held", "refused", "leaving",
+    "ping", "pong", "missed", "ask", "held", "refused", "leaving", "probe",
 )  # fmt: skip
 KINDS = len(KIND_NAMES)
 
@@ -40,7 +41,7 @@ MAX_LIFE = 31
 MAX_NUMBER = 2**53 - 1
 """Of a frame. Every language's numbers are exact up to here."""
 MAX_NAME_BYTES = 63
-MAX_REPORT_VALUES = 8
+MAX_REPORT_VALUES = 10
 MAX_HELD = 24
 """Jobs in one message of an inventory: no wider than a greeting."""
 
@@ -211,7 +212,7 @@ def count(messages: Sequence[Message], tally: Tally | None) -> None:
 
 
 _NAMES = {HELLO: 2, WELCOME: 1}
-_INTEGERS = {PING: 1, PONG: 1, ASK: 1, REFUSED: 1, BYE: 0, MISSED: 0, LEAVING: 0}
+_INTEGERS = {PING: 1, PONG: 1, ASK: 1, REFUSED: 1, BYE: 0, MISSED: 0, LEAVING: 0, PROBE: 0}
 """How many fields the rare kinds have, by what these are; ``HELD`` has its own rule."""
 
 

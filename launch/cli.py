@@ -23,6 +23,7 @@ COMMANDS = {
     "inject": "do something bad to a running testbed",
     "logs": "what happened in a run, in the order of time",
     "optimum": "the central optimum of a topology, or what overload leaves of it",
+    "overhead": "what each way of telling dispatchers costs in messages, and what it buys",
     "ps": "list running testbeds",
     "run": "run a topology as real processes",
     "simulate": "run a topology in one process under virtual time, from its seed alone",

@@ -10,6 +10,7 @@ from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
 from . import plan
+from .choices import choose
 from .demand import smoothed
 from .record.intervals import half_width
 from .record.text import number, percent, seconds, table
@@ -80,7 +81,7 @@ def compare(
 
 def _entrants(policy: str, topology: Topology, windows: Sequence[float]) -> list[Entrant]:
     """Windows matter to those who read marginals."""
-    choice = plan.choose(policy)
+    choice = choose(policy)
     if not windows or not {"marginal", "derivative"} & set(choice.reads):
         return [Entrant(policy, topology)]
     return [Entrant(policy, smoothed(topology, window), f"{policy}, window {window:g}") for window in windows]
@@ -115,7 +116,7 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
         else:
             ci95 = outcome.summaries[0]["latency"]["ci95"]
         made[outcome.name] = {
-            "informed": plan.choose(outcome.policy).informed,
+            "informed": choose(outcome.policy).informed,
             "mean": mean,
             "ci95": ci95,
             "p99": _mean_p99(outcome),

@@ -1,21 +1,14 @@
 """From a topology and the user's options to what each agent is told."""
 
-import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
-from random import Random
 from typing import Any, NamedTuple
 
-from gmsr.agents.feeds import FEEDS
-from gmsr.agents.gauge import QUANTITIES
-from gmsr.agents.policies import POLICIES
 from gmsr.agents.spec import AgentSpec, ArrivalsSpec, DispatcherSpec, ServerSpec, SizesSpec
-from gmsr.agents.view import View
 from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Edge, Server, Topology
 
+from .choices import Choice
 from .tcp import Tcp
 
 COOLDOWN = 0.1
@@ -34,7 +27,7 @@ class Options(NamedTuple):
     """What the user may choose for a run. Times in emulated seconds."""
 
     policy: str = "gmsr"
-    feed: str = "every-change"
+    feed: str = ""  # the policy's own
     duration: float = 60.0
     warmup: float = 10.0
     seed: int = 1
@@ -52,20 +45,6 @@ class Options(NamedTuple):
         return COOLDOWN * self.duration
 
 
-class Choice(NamedTuple):
-    """A resolved policy."""
-
-    name: str  # as the user wrote it
-    target: str  # module:Class
-    options: dict[str, str]
-    reads: tuple[str, ...]
-
-    @property
-    def informed(self) -> bool:
-        """Whether the launcher tells it what only a central planner knows."""
-        return self.target == POLICIES["oracle"]
-
-
 class Inputs(NamedTuple):
     """Prepared files: a schedule by dispatcher (trace arrivals), values that sizes are drawn from."""
 
@@ -77,7 +56,7 @@ class Inputs(NamedTuple):
 def options(topology: Topology, **chosen: Any) -> Options:
     """The file's defaults under what was chosen (None: not chosen). Raises UserError if they do not fit."""
     run = topology.run
-    defaults = Options(run.policy, "every-change", run.duration, run.warmup, run.seed, topology.scale)
+    defaults = Options(run.policy, "", run.duration, run.warmup, run.seed, topology.scale)
     made = defaults._replace(**{name: value for name, value in chosen.items() if value is not None})
     if not 0.0 < made.duration < float("inf"):
         raise UserError(f"--duration: {made.duration:g} s is no time to measure; give seconds > 0")
@@ -91,41 +70,7 @@ def options(topology: Topology, **chosen: Any) -> Options:
             raise UserError(f"--{name}: {getattr(made, name):g} must be a number > 0")
     if made.edges not in EDGES:
         raise UserError(f"--edges: {made.edges!r} is unknown; choose one of {', '.join(EDGES)}")
-    if made.feed not in FEEDS:
-        raise UserError(f"--feed: {made.feed!r} is unknown; choose one of {', '.join(FEEDS)}")
     return made
-
-
-def choose(text: str) -> Choice:
-    """Resolve ``NAME`` or ``module:Class``, each with ``:key=value,…``, to a policy that can be constructed.
-
-    Raises UserError where there is none, or it does not take these options.
-    """
-    parts = text.split(":")
-    named = [*parts[:-1], *(parts[-1:] if "=" not in parts[-1] else [])]
-    tail = parts[-1].split(",") if len(named) < len(parts) else []
-    given = dict(piece.split("=", 1) for piece in tail if "=" in piece)
-    names_are_names = all(part and "=" not in part for part in named) and len(named) in (1, 2)
-    if not names_are_names or len(given) < len(tail) or "" in given:
-        raise UserError(f"--policy: {text!r} is not NAME or module:Class, then :key=value,key=value; mend it")
-    target = ":".join(named) if len(named) == 2 else _registered(named[0])
-    rule = _load(text, target)
-    reads = getattr(rule, "reads", None)
-    if not isinstance(reads, tuple) or not callable(getattr(rule, "choose", None)):
-        raise UserError(
-            f"--policy: {target} has no tuple 'reads' or no method 'choose'; see agents/README.md"
-        )
-    for quantity in reads:
-        if quantity not in QUANTITIES:
-            known = ", ".join(QUANTITIES)
-            raise UserError(
-                f"--policy: {target} reads {quantity!r}, which no server tells; choose among {known}"
-            )
-    try:
-        rule(View(["a", "b"], reads, [1.0, 1.0]), Random(1), **given)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"--policy: {text}: {error}") from error
-    return Choice(text, target, given, reads)
 
 
 def specs(
@@ -164,6 +109,8 @@ def specs(
             "control": f"{sockets}/{own_id}.ctl",
             "telemetry_real_s": max(STATUS_REAL_S, agents / STATUS_A_SECOND),
             "reads": list(policy.reads),
+            "extras": list(policy.feed.extras),
+            "corrected": policy.feed.corrected,
             "delays": {peer: delay for peer, delay in delays.items() if delay},
         }
 
@@ -174,7 +121,7 @@ def specs(
     for server in topology.servers:
         edges = topology.dispatchers_of(server.id)
         shared = common(server.id, {edge.dispatcher: edge.delay for edge in edges})
-        made.append(_server(shared, server, edges, chosen, address(server.id)))
+        made.append(_server(shared, server, edges, chosen, policy, address(server.id)))
     for dispatcher in topology.dispatchers:
         edges = topology.servers_of(dispatcher.id)
         shared = common(dispatcher.id, {edge.server: edge.delay for edge in edges})
@@ -225,7 +172,7 @@ def prepare(topology: Topology, chosen: Options, folder: Path) -> Inputs:
 
 
 def _server(
-    common: AgentSpec, server: Server, edges: Sequence[Edge], chosen: Options, address: str
+    common: AgentSpec, server: Server, edges: Sequence[Edge], chosen: Options, policy: Choice, address: str
 ) -> ServerSpec:
     return {
         **common,
@@ -235,7 +182,8 @@ def _server(
         "curve": server.curve.describe(),
         "scale": chosen.scale,
         "smoothing": server.width,
-        "feed": FEEDS[chosen.feed],
+        "feed": policy.feed.target,
+        "feed_options": policy.feed.options,
         "drop": chosen.drop,
     }
 
@@ -259,6 +207,7 @@ def _dispatcher(
         "sizes": sizes,
         "policy": policy.target,
         "options": policy.options,
+        "asking": policy.feed.asking,
         "again": chosen.again,
     }
 
@@ -285,24 +234,3 @@ def _sizes(topology: Topology, inputs: Inputs) -> SizesSpec:
         "ratio": sizes.ratio,
         "values": str(inputs.values or ""),
     }
-
-
-def _registered(name: str) -> str:
-    if name in POLICIES:
-        return POLICIES[name]
-    installed = {point.name: point.value for point in entry_points(group="gmsr.policies")}
-    if name in installed:
-        return installed[name]
-    known = ", ".join([*POLICIES, *sorted(installed)])
-    raise UserError(f"--policy: {name!r} is unknown; choose one of {known}, or module:Class")
-
-
-def _load(text: str, target: str) -> Any:
-    """The class, looked for in the current folder too, last, where it can hide nobody else's module."""
-    module, _, name = target.partition(":")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
-    try:
-        return getattr(import_module(module), name)
-    except Exception as error:  # whatever the user's module raises
-        raise UserError(f"--policy: {text}: {type(error).__name__}: {error}") from error

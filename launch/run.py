@@ -17,11 +17,13 @@ from uuid import uuid4
 
 import psutil
 
+from gmsr.agents.process import POLICY_FAILED
 from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 
 from . import limits, plan
 from .audit import proof
+from .choices import Choice, choose
 from .control import write_control
 from .demand import informed
 from .faults.live import Schedule
@@ -77,7 +79,7 @@ def run(
 
     Raises UserError before anything is started, RunError if the run failed, Interrupted after Ctrl-C.
     """
-    policy = plan.choose(options.policy)
+    policy = choose(options.policy, options.feed)
     limits.check(topology)
     if policy.informed:
         topology = informed(topology)
@@ -128,7 +130,7 @@ class _Live:
         self.ready_real_s = 0.0
         self.started = False
 
-    def play(self, policy: plan.Choice, inputs: plan.Inputs, place: Callable[..., Place]) -> Stopped:
+    def play(self, policy: Choice, inputs: plan.Inputs, place: Callable[..., Place]) -> Stopped:
         """From the first process to the last."""
         interrupted = False
         self._progress.phase("starting processes")
@@ -167,7 +169,7 @@ class _Live:
         return Stopped(interrupted, self._failure)
 
     def _start(
-        self, testbed: Place, policy: plan.Choice, inputs: plan.Inputs, token: str, tcp: Tcp | None
+        self, testbed: Place, policy: Choice, inputs: plan.Inputs, token: str, tcp: Tcp | None
     ) -> None:
         options, run_dir = self._options, self._run_dir
         specs = plan.specs(self._topology, options, policy, run_dir, testbed.sockets, token, inputs, tcp)
@@ -305,7 +307,10 @@ def _death(event: Event, run_dir: Path) -> str:
         return f"{agent} was killed by {signal.Signals(os.WTERMSIG(status)).name}"
     try:
         name = life_name(agent, event["life"])
-        last = (run_dir / "agents" / f"{name}.err").read_text(encoding="utf-8").strip().splitlines()[-1]
+        errors = (run_dir / "agents" / f"{name}.err").read_text(encoding="utf-8").strip()
+        if os.waitstatus_to_exitcode(status) == POLICY_FAILED:
+            return f"{agent}: its policy failed, and the run was ended:\n{errors}\n"
+        last = errors.splitlines()[-1]
     except (OSError, IndexError):
         last = f"exit status {os.waitstatus_to_exitcode(status)}"
     return f"{agent} crashed: {last}"

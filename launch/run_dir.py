@@ -14,6 +14,7 @@ from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
 from . import plan
+from .choices import Choice
 from .record.folder import write_json
 
 
@@ -48,7 +49,7 @@ def make_folder(topology: Topology, options: plan.Options, out: Path | None) -> 
 
 
 def write_plan(
-    run_dir: Path, options: plan.Options, policy: plan.Choice, specs: list[Any], inputs: plan.Inputs
+    run_dir: Path, options: plan.Options, policy: Choice, specs: list[Any], inputs: plan.Inputs
 ) -> None:
     """What was chosen, who takes part, and with which versions."""
     write_json(
@@ -57,7 +58,9 @@ def write_plan(
             **options._asdict(),
             "cooldown": options.cooldown,
             "policy_class": policy.target,
+            "feed": policy.feed.name,
             "reads": policy.reads,
+            "carries": policy.carries,
             "mean_size": inputs.mean_size,
             "agents": [
                 {

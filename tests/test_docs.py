@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from gmsr.launch import plan
+from gmsr.launch.choices import choose
 from gmsr.launch.cli import gmsr
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,7 +66,7 @@ def test_the_ten_line_policy_works(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "sampled.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    choice = plan.choose("sampled:Sampled")
+    choice = choose("sampled:Sampled")
     assert choice.reads == ("marginal",)
 
 

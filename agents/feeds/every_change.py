@@ -1,41 +1,39 @@
 """``every-change``: whenever what it reports has changed, a server tells all its dispatchers.
 
-Cost: a job changes the server twice, so with D dispatchers at most 2·D reports a job. Changes of one
-wake-up are told together, and a value that came out the same is not a change; both make it fewer. A report
-due to a dispatcher together with a completion shares its frame.
+Changes of one wake-up are told together, and a value that came out the same is no change. A report due to a
+dispatcher together with a completion shares its frame.
 """
 
-from ..machine import Message, Outbox
+from collections.abc import Sequence
+from random import Random
+
+from ..gauge import Gauge
+from ..machine import Outbox
+from .base import Feed, Values
 
 
-class EveryChange:
+class EveryChange(Feed):
     """Remembers what was told last; all connected dispatchers know the same."""
 
-    __slots__ = ("_dispatchers", "_last")
+    __slots__ = ("_last",)
 
-    def __init__(self) -> None:
-        self._dispatchers: list[str] = []
-        self._last: Message = ()
+    COST = (
+        "2·D reports a job at most: one to each of the server's D dispatchers when it comes, one when it goes"
+    )
 
-    def joined(self, dispatcher: str, report: Message, outbox: Outbox) -> None:
-        """Tell the newcomer at once (again, if its greeting was repeated)."""
-        if dispatcher not in self._dispatchers:
-            self._dispatchers.append(dispatcher)
-        self._last = self._last or report
-        outbox.setdefault(dispatcher, []).append(report)
+    def __init__(self, reads: Sequence[str], corrected: bool, random: Random) -> None:
+        super().__init__(reads, corrected, random)
+        self._last: Values = ()
 
-    def left(self, dispatcher: str) -> None:
-        """Forget the dispatcher."""
-        if dispatcher in self._dispatchers:
-            self._dispatchers.remove(dispatcher)
+    def joined(self, dispatcher: str, gauge: Gauge, jobs: int, outbox: Outbox, now: float) -> None:
+        """Told at once; the others hear of a change at the end of the turn."""
+        self._last = self._last or gauge.values(jobs)
+        super().joined(dispatcher, gauge, jobs, outbox, now)
 
-    def tell(self, report: Message, outbox: Outbox) -> None:
+    def tell(self, gauge: Gauge, jobs: int, came: int, outbox: Outbox, now: float) -> None:
         """Tell everybody, if there is news."""
-        if report == self._last:
-            return
-        self._last = report
-        for dispatcher in self._dispatchers:
-            if dispatcher in outbox:
-                outbox[dispatcher].append(report)
-            else:
-                outbox[dispatcher] = [report]
+        values = gauge.values(jobs)
+        if values != self._last:
+            self._last = values
+            self._came = came
+            self._say_all(gauge, jobs, outbox, now)

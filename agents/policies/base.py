@@ -8,6 +8,15 @@ A policy is a class with
   It raises ValueError, with a message for the user, on an option or value that it does not know.
 - ``choose()``: the index of the chosen server in ``view.servers``.
 
+It may have more, and is told more then:
+
+- ``feed``: the feed that it is published with; ``--feed`` overrides it.
+- ``completed(place, latency)``: a job of this dispatcher came back from that server so many emulated seconds after it
+  was sent; ``view.now`` is the time.
+- ``touched(place)``: something has changed of that candidate: its report, or the jobs in flight there.
+- ``changed()``: the candidates are others now. A policy without it is made anew then, and forgets.
+- ``worst()``: after ``choose()``, the last of those that it could choose among (for a pool of answers).
+
 It must draw from ``random`` alone, so that a seed repeats a run's choices.
 """
 

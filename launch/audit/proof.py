@@ -139,7 +139,7 @@ def nothing_else_was_told(folder: Folder, statements: Mapping[str, Any]) -> list
 
     Kinds that carry names are greetings, whose size does not depend on any server's state.
     """
-    expected = REPORT_HEAD_BYTES + VALUE_BYTES * len(folder.plan["reads"])
+    expected = REPORT_HEAD_BYTES + VALUE_BYTES * len(folder.plan["carries"])
     lines = []
     for name, statement in statements.items():
         for peer, kinds in statement["census"]["sent"].items():

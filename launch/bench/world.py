@@ -23,6 +23,7 @@ from gmsr.topology.files import load
 from gmsr.topology.graph import Topology
 
 from .. import plan
+from ..choices import choose
 from ..demand import at_load
 from ..packaged import path as example
 from ..world.world import World
@@ -63,7 +64,7 @@ def _ours(topology: Topology, seed: int) -> float:
     with tempfile.TemporaryDirectory(prefix="gmsr-bench-") as folder:
         (Path(folder) / "agents").mkdir()
         inputs = plan.prepare(topology, options, Path(folder))
-        specs = plan.specs(topology, options, plan.choose("gmsr"), Path(folder), "nowhere", "bench", inputs)
+        specs = plan.specs(topology, options, choose("gmsr"), Path(folder), "nowhere", "bench", inputs)
         journals: list[MappedRows] = []
 
         def rows(spec: Any) -> MappedRows:

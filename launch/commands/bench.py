@@ -151,3 +151,28 @@ def crash(as_json: bool) -> None:
 
     rows = measure()
     emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@click.option(
+    "--seconds", type=click.FloatRange(10.0), default=200.0, show_default=True, help="Emulated, of each run."
+)
+@click.option("--repeats", type=click.IntRange(1), default=4, show_default=True, help="Seeds of each.")
+@AS_JSON
+def herding(seconds: float, repeats: int, as_json: bool) -> None:
+    """Latency against the age of views, with 4 and with 40 dispatchers, and what damps the herd."""
+    from ..bench.herding import measure, text
+
+    rows = measure(seconds, repeats)
+    emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@click.option("--seconds", type=click.FloatRange(5.0), default=30.0, show_default=True, help="Real seconds.")
+@AS_JSON
+def delays(seconds: float, as_json: bool) -> None:
+    """Round trips on edges with delays, beside what the topology says."""
+    from ..bench.delays import measure, text
+
+    rows = measure(seconds)
+    emit(rows) if as_json else click.echo(text(rows))

@@ -23,7 +23,9 @@ _RUN: list[Callable[[Any], Any]] = [
     click.option(
         "--pace", default="1", show_default=True, help="Emulated seconds per real second, or 'auto'."
     ),
-    click.option("--feed", help="How servers report: every-change."),
+    click.option(
+        "--feed", help="How dispatchers are told: NAME:key=value,… [default: the policy's, or every-change]."
+    ),
 ]
 
 

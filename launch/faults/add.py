@@ -9,6 +9,7 @@ from gmsr.topology.graph import Topology
 from gmsr.topology.reading import read_plain
 
 from .. import plan
+from ..choices import choose
 from ..operate import Testbed
 from ..record.folder import Folder, Happening, read_json, tell
 from .join import Spec, entry, peers, without
@@ -82,7 +83,7 @@ def _specs(testbed: Testbed, folder: Folder, whole: Topology) -> dict[str, Spec]
     made = plan.specs(
         whole,
         options,
-        plan.choose(options.policy),
+        choose(options.policy, options.feed),
         folder.path,
         testbed.control["sockets"],
         testbed.control["token"],

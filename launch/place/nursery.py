@@ -200,6 +200,8 @@ class Nursery:
             os.close(null)
             self._agent(spec)
             status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
         except BaseException:
             traceback.print_exc()
         finally:

@@ -43,7 +43,8 @@ class Plan(TypedDict):
     pace: float  # emulated seconds per real second
     duration: float
     warmup: float
-    reads: list[str]  # quantities that reports carry
+    reads: list[str]  # quantities that the policy reads
+    carries: list[str]  # what a report holds
     mean_size: float  # of the jobs that the workload draws, in the unit of the curve
     agents: list[AgentEntry]
 

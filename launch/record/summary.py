@@ -10,7 +10,7 @@ from gmsr.agents.journal import COMPLETED, IN_FLIGHT, LOST
 from ..demand import Demand
 from ..faults.diary import episodes
 from ..faults.recovery import effects
-from . import account, fidelity, overload
+from . import account, feeding, fidelity, overload
 from .collect import Collected, collect, ended, life_name, lost_cause
 from .folder import Folder, open_run, write_json
 from .intervals import interval, trend
@@ -103,6 +103,7 @@ class _Summary:
             "by_dispatcher": self._by_dispatcher(),
             "by_server": self._by_server(),
             "messages": self._messages(),
+            "views": feeding.ages(self.run),
             "fidelity": trust,
             "optimum": optimum,
             "ratio": ratio,
@@ -230,9 +231,14 @@ class _Summary:
                     both["count"] += count
                     both["bytes"] += size
         messages = sum(each["count"] for each in by_kind.values())
+        told = sum(by_kind[kind]["count"] for kind in ("report", "probe") if kind in by_kind)
+        expected = feeding.expected(self.folder, self.run)
         return {
             "per_job": messages / jobs if jobs else None,
             "bytes_per_job": frame_bytes / jobs if jobs else None,
+            "control_share": 1.0 - _payload(by_kind) / messages if messages else None,
+            "told_per_job": told / jobs if jobs else None,
+            "told_per_job_by_formula": expected / jobs if jobs and expected is not None else None,
             "by_kind": by_kind,
             "frames": frames,
         }
@@ -257,7 +263,7 @@ class _Summary:
         wanted = self._demand()
         topology = self.folder.topology._replace(scale=self.scale)
         try:
-            best = solve(topology, wanted.volume)
+            best = solve(topology, wanted.volume, job_size=wanted.mean_size)
         except Overloaded as error:
             beside = overload.compare(
                 topology, wanted.volume, self._served(), self._mean_workloads, self.begin, self.end
@@ -266,7 +272,12 @@ class _Summary:
         except NoOptimum as error:
             return None, None, [f"no optimum to compare with: {error}"]
         rate = sum(wanted.rates.values())
-        return {"latency": best.workload / rate, "workload": best.workload}, None, []
+        told = {
+            "latency": best.total / rate,
+            "workload": best.workload,
+            "travel": best.travel / rate,
+        }
+        return told, None, []
 
     def _served(self) -> dict[str, float]:
         visits, curves = self.run.visits, {each.id: each.curve for each in self.folder.topology.servers}
@@ -296,6 +307,11 @@ class _Summary:
         rates = counts / (self.span or 1.0) / self.scale
         mean = float(jobs["size"][self.measured].mean()) if self.measured.any() else 1.0
         return Demand(dict(zip(names, map(float, rates), strict=True)), mean)
+
+
+def _payload(by_kind: dict[str, dict[str, int]]) -> int:
+    """Messages that carry jobs and their completions; all others are control."""
+    return by_kind["job"]["count"] + by_kind["completion"]["count"]
 
 
 def _noise(latency: dict[str, Any]) -> float:

@@ -61,6 +61,7 @@ def text(summary: Mapping[str, Any]) -> str:
         f"messages    {number(messages['per_job'])} a job, {number(messages['bytes_per_job'])} bytes a job, in "
         f"{messages['frames']} frames: "
         + ", ".join(f"{kind} {each['count']}" for kind, each in messages["by_kind"].items()),
+        *_views(summary),
         f"fidelity    late by {seconds(summary['fidelity']['lateness']['p50'])} (median), "
         f"{seconds(summary['fidelity']['lateness']['p99'])} (p99, {percent(summary['fidelity']['relative'])} of "
         f"the mean latency); " + _cpu(summary["fidelity"]["cpu"]),
@@ -87,6 +88,18 @@ def _optimum(summary: Mapping[str, Any]) -> str:
     best = summary["optimum"]
     ratio = "" if summary["ratio"] is None else f"; measured is {summary['ratio']:.3f} times that"
     return f"optimum     mean latency {seconds(best['latency'])}, workload {number(best['workload'])}{ratio}"
+
+
+def _views(summary: Mapping[str, Any]) -> list[str]:
+    views, messages = summary["views"], summary["messages"]
+    if views["mean"] is None:
+        return []
+    formula = messages["told_per_job_by_formula"]
+    by_formula = "" if formula is None else f" ({number(formula)} by the feed's formula)"
+    return [
+        f"views       {seconds(views['mean'])} old on average, median {seconds(views['median'])}, where a server was "
+        f"chosen; {number(messages['told_per_job'])} reports and questions a job{by_formula}"
+    ]
 
 
 def _overload(found: Mapping[str, Any] | None) -> list[str]:

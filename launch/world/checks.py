@@ -59,8 +59,8 @@ class Watch:
             if node.inlet.last(name) != server.last(node.name) or life != server.spec["life"]:
                 continue  # something is under way, or lost and not yet noticed
             believed = tuple(view.column(quantity)[place] for quantity in view.reads)
-            if believed != report[1:]:
-                yield f"{node.name} at {world.now:g} s believes {believed} of {name}, which said {report[1:]} last"
+            if believed != report[2:]:
+                yield f"{node.name} at {world.now:g} s believes {believed} of {name}, which said {report[2:]} last"
 
 
 def digested(world: World) -> list[str]:

@@ -14,6 +14,7 @@ from gmsr.topology.faults import Fault
 from gmsr.topology.graph import Dispatcher, Edge, Server, Sizes, Topology
 
 from .. import plan
+from ..choices import choose
 from ..faults.draw import SIMULATED, draw
 
 DURATION_S = 12.0
@@ -39,7 +40,7 @@ class Scenario(NamedTuple):
     def specs(self) -> list[Any]:
         """One specification an agent; no file is named that is opened."""
         nowhere = Path("nowhere")
-        policy = plan.choose(self.options.policy)
+        policy = choose(self.options.policy, self.options.feed)
         made = plan.specs(
             self.topology, self.options, policy, nowhere, "nowhere", "scenario", plan.Inputs({}, None, 1.0)
         )

@@ -12,6 +12,7 @@ from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 
 from .. import plan
+from ..choices import choose
 from ..demand import informed
 from ..faults.scheduled import scheduled
 from ..record.collect import life_name
@@ -33,7 +34,7 @@ def simulate(
     A pure function of its arguments, but for the moment in ``plan.json``. ``checked`` holds every turn against
     ``checks``. Raises UserError before anything is done, RunError where a property is broken.
     """
-    policy = plan.choose(options.policy)
+    policy = choose(options.policy, options.feed)
     topology, drawn = scheduled(topology, options, simulated=True)
     if policy.informed:
         topology = informed(topology)

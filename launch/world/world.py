@@ -218,6 +218,7 @@ class World:
                 node.inbox.clear()
                 self._news = True
                 self._say("died", node, why="SIGKILL", by="fault")
+                self._cut_off(node)
             case Action("restart") if not node.alive:
                 life = node.spec["life"] + 1
                 node.live(reborn(node.spec, life, self.now, 1), self._make_rows)
@@ -234,6 +235,15 @@ class World:
                 node.settle()
                 node.wake = NEVER
                 node.machine.order({"tell": "resume"}, self.now)
+                self._queue(node)
+
+    def _cut_off(self, dead: Node) -> None:
+        """Whoever had connected to it hears that at once."""
+        for peer in dead.spec["dispatchers"] if dead.spec["role"] == "server" else ():
+            node = self.nodes.get(peer)
+            if node is not None and node.running:
+                node.take(self.now, self._begun)
+                node.machine.cut_off(dead.name, self.now)
                 self._queue(node)
 
     def _tell(self, node: Node, order: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ was sent, in order, so that what happens is the model itself. Nobody is ever ask
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import isnan
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from gmsr.agents.dispatcher import Dispatcher
 from gmsr.agents.feeds.every_change import EveryChange
 from gmsr.agents.ledger import Ledger
 from gmsr.agents.machine import NEVER, Machine
+from gmsr.agents.offering import Offering
 from gmsr.agents.policies import POLICIES
 from gmsr.agents.process import load
 from gmsr.agents.server import Server
+from gmsr.agents.sight import Sight
 from gmsr.agents.suspicion import Suspicion
 from gmsr.agents.terms import Service, Terms, Upkeep
 from gmsr.agents.view import View
@@ -73,6 +76,7 @@ class Fabric:
         for server, description in curve_of.items():
             mine = [dispatcher for dispatcher, servers in servers_of.items() if server in servers]
             self.servers[server] = self._server(server, description, mine, chosen.reads, scale)
+        terms = Terms(duration, cooldown)
         size_spec: Any = {
             "kind": "exponential", "mean": 1.0, "sigma": 1.0, "alpha": 1.5, "ratio": 1000.0, "values": "",
         } | dict(sizes or {})  # fmt: skip
@@ -85,12 +89,11 @@ class Fabric:
             self.dispatchers[dispatcher] = Dispatcher(
                 "run",
                 dispatcher,
-                view,
-                partial(chosen, random=stream(seed, dispatcher, "policy"), **(options or {})),
-                workload(arrivals, size_spec, seed, dispatcher),
+                Sight(view, partial(chosen, random=stream(seed, dispatcher, "policy"), **(options or {}))),
+                Offering(workload(arrivals, size_spec, seed, dispatcher), terms),
                 Ledger(rows, duration),
                 Suspicion(NEVER, len(servers)),
-                Terms(duration, cooldown),
+                terms,
             )
         self.machines.update(self.servers)
         self.machines.update(self.dispatchers)
@@ -105,7 +108,12 @@ class Fabric:
     ) -> Server:
         service = Service(curves.make(dict(description)), scale, self.widths.get(name, 0.0), reads)
         return Server(
-            "run", mine, service, EveryChange(), self.journals.setdefault(name, ListRows()), Upkeep()
+            "run",
+            mine,
+            service,
+            EveryChange(reads, False, Random(1)),
+            self.journals.setdefault(name, ListRows()),
+            Upkeep(),
         )
 
     def come_up(self) -> None:

@@ -198,7 +198,8 @@ def test_an_agent_that_is_killed_leaves_every_row(tmp_path: Path, count: int) ->
         {"id": "d1", "role": "dispatcher", "peers": ["s1"]},
     ]
     plan = {
-        "policy": "gmsr", "reads": ["marginal"], "feed": "every-change", "seed": 1, "scale": 1.0, "pace": 1.0,
+        "policy": "gmsr", "reads": ["marginal"], "carries": ["time", "marginal"],
+        "feed": "every-change", "seed": 1, "scale": 1.0, "pace": 1.0,
         "duration": 100.0, "warmup": 1.0, "mean_size": 1.0, "agents": agents,
     }  # fmt: skip
     write_json(tmp_path / "plan.json", plan)

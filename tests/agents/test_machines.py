@@ -74,8 +74,10 @@ def test_a_report_carries_the_marginal_rate_and_nothing_else(fabric: Build) -> N
     told = {kind for messages in world.told.values() for kind, *_ in messages}
     assert told == {HELLO, WELCOME, JOB, COMPLETION, REPORT, BYE}
     reports = [message for message in world.told["s1>d1"] if message[0] == REPORT]
-    assert {len(message) for message in reports} == {2}
-    assert {message[1] for message in reports} <= {0.0, 1.0}, "a multicore server's marginal is m or 0"
+    assert {len(message) for message in reports} == {3}
+    assert {message[2] for message in reports} <= {0.0, 1.0}, "a multicore server's marginal is m or 0"
+    times = [message[1] for message in reports]
+    assert times == sorted(times), "each says when it was true"
 
 
 def test_a_policy_that_reads_nothing_is_told_nothing(fabric: Build) -> None:
@@ -94,7 +96,7 @@ def test_every_connected_dispatcher_hears_of_every_change(fabric: Build) -> None
     world = fabric({"s1": HYPERBOLIC}, {"d1": ["s1"], "d2": ["s1"]}, {"d1": 1.0, "d2": 0.0}, duration=50.0)
     world.run(until=49.0)
     ours, theirs = (
-        [message[1] for message in world.told[f"s1>{name}"] if message[0] == REPORT] for name in ("d1", "d2")
+        [message[1:] for message in world.told[f"s1>{name}"] if message[0] == REPORT] for name in ("d1", "d2")
     )
     assert ours == theirs
     assert len(ours) > 50
@@ -145,7 +147,7 @@ def test_what_does_not_belong_here_is_refused_and_changes_nothing(fabric: Build)
     dispatcher, server = world.dispatchers["d1"], world.servers["s1"]
     before = dispatcher.status()
     dispatcher.received("s1", 1, [(JOB, 1, 1.0), (HELLO, "run", "s1"), (WELCOME, "other"), (BYE,)], 5.0)
-    dispatcher.received("s1", 1, [(REPORT,), (REPORT, 1.0, 2.0), (COMPLETION, 10**6)], 5.0)
+    dispatcher.received("s1", 1, [(REPORT,), (REPORT, 1.0, 2.0, 3.0), (COMPLETION, 10**6)], 5.0)
     server.received("d1", 1, [(COMPLETION, 1), (REPORT, 1.0), (HELLO, "other", "d1")], 5.0)
     world.deliver()
     assert dispatcher.status() == before

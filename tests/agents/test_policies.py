@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmsr.agents.gauge import QUANTITIES
+from gmsr.agents.gauge import QUANTITIES, SLOPES
 from gmsr.agents.policies import POLICIES
 from gmsr.agents.process import load
 from gmsr.agents.view import View
@@ -37,7 +37,7 @@ def often(rule: Any, count: int = 3000) -> Counter[int]:
 @given(data=st.data())
 def test_every_policy_chooses_one_of_its_servers_and_repeats_itself(name: str, data: st.DataObject) -> None:
     rule = load(POLICIES[name])
-    assert set(rule.reads) <= set(QUANTITIES)
+    assert set(rule.reads) <= {*QUANTITIES, *SLOPES}
     count = data.draw(st.integers(1, 8))
     value = st.floats(0.0, 10.0) | st.just(float("inf"))
     reports = data.draw(st.lists(st.tuples(*[value] * len(rule.reads)), min_size=count, max_size=count))
@@ -61,7 +61,7 @@ def test_every_policy_chooses_one_of_its_servers_and_repeats_itself(name: str, d
         ("jsq", [(3.0,), (4.0,), (2.0,)], 2),
         ("least-latency", [(3.0,), (1.0,), (2.0,)], 1),
         ("fastest", [(3.0,), (1.0,), (2.0,)], 0),
-        ("jiq", [(0.0,), (0.0,), (1.0,)], 2),
+        ("gmsr-delay", [(0.1,), (0.9,), (0.5,)], 1),
     ],
 )
 def test_the_best_is_chosen(name: str, reports: list[tuple[float, ...]], best: int) -> None:

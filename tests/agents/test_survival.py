@@ -27,8 +27,10 @@ from gmsr.agents.journal import (
 )
 from gmsr.agents.ledger import JOBS_A_LIFE, Ledger
 from gmsr.agents.machine import Machine
+from gmsr.agents.offering import Offering
 from gmsr.agents.policies.gmsr import Gmsr
 from gmsr.agents.server import SILENT_AFTER, Server
+from gmsr.agents.sight import Sight
 from gmsr.agents.suspicion import Suspicion
 from gmsr.agents.terms import Service, Terms, Upkeep
 from gmsr.agents.view import View
@@ -98,22 +100,32 @@ class Street:
         service = Service(curves.make(self.curve), 1.0, 0.0, Gmsr.reads)
         upkeep = Upkeep(H, self.duration + 1.0, self.drop)
         self.begin(name, life)
-        made = Server("run", list(self.jobs), service, EveryChange(), self.rows[name], upkeep)
+        made = Server(
+            "run",
+            list(self.jobs),
+            service,
+            EveryChange(Gmsr.reads, False, Random(1)),
+            self.rows[name],
+            upkeep,
+        )
         self.machines[name] = made
         return made
 
     def dispatcher(self, name: str, life: int = 1, born: float = 0.0) -> Dispatcher:
         self.begin(name, life)
         flat = [value for job in self.jobs[name] for value in job]
+        terms = Terms(self.duration, 1.0, born, self.again)
         made = Dispatcher(
             "run",
             name,
-            View(self.names, Gmsr.reads, [1.0] * len(self.names)),
-            partial(Gmsr, random=Random(1), ties="inflight"),
-            Scheduled(flat, None),
+            Sight(
+                View(self.names, Gmsr.reads, [1.0] * len(self.names)),
+                partial(Gmsr, random=Random(1), ties="inflight"),
+            ),
+            Offering(Scheduled(flat, None), terms),
             Ledger(self.rows[name], self.duration, life),
             Suspicion(H, len(self.names), born),
-            Terms(self.duration, 1.0, born, self.again),
+            terms,
         )
         self.machines[name] = made
         return made
@@ -330,10 +342,10 @@ def test_a_server_that_falls_silent_loses_its_jobs_to_another() -> None:
     street.go(1.0)
     mine = [row[1] for row in street.rows["d1"].rows]
     assert mine == [0, 1]
-    street.go(4.0, "s1")
+    street.go(5.0, "s1")
     assert street.events() == [("suspect", "s1"), ("dead", "s1")]
     assert street["d1"].statement()["resent"] == 1
-    street.go(6.0)
+    street.go(7.0)
     assert street.events()[2:] == [("back", "s1")]
     statement = street["d1"].statement()
     assert (statement["completed"], statement["lost"], statement["in_flight"]) == (2, {}, 0)
@@ -379,7 +391,7 @@ def test_a_queue_that_is_full_is_no_reason_to_flood_another() -> None:
 def test_a_silent_server_is_chosen_no_more_and_what_is_there_is_given_up() -> None:
     street = one((1.0, 9.0), *[(1.5 + 0.1 * number, 0.01) for number in range(20)], servers=2)
     street.go(1.0)
-    street.go(4.0, "s1")
+    street.go(5.0, "s1")
     assert street.events() == [("suspect", "s1"), ("dead", "s1")]
     assert street.losses() == {"dead": 1}
     assert street["d1"].status()["completed"] == 20
@@ -425,7 +437,7 @@ def test_a_dispatcher_that_was_started_again_begins_anew() -> None:
     street = one((1.0, 3.0), (1.5, 1.0), (2.5, 1.0))
     street.go(1.2)
     reborn = street.dispatcher("d1", life=2, born=2.0)
-    assert reborn.closed_door == 2
+    assert reborn.statement()["closed_door"] == 2
     assert reborn.view.servers == []
     street.now = 2.0
     street.go(2.2)
@@ -486,11 +498,11 @@ def test_a_silent_dispatcher_is_told_of_no_change_until_it_speaks() -> None:
     street.turn(10.0)
     street.carry("d2", "s1")
     assert list(street["s1"].outbox) == ["d2"]
-    assert street["s1"].outbox["d2"][-1] == (wire.REPORT, 0.0)
+    assert street["s1"].outbox["d2"][-1] == (wire.REPORT, 10.0, 0.0)
     street.now = 10.1
     street["d1"].outbox["s1"] = [(PING, 1)]
     street.carry("d1", "s1")
-    assert street["s1"].outbox["d1"][0] == (wire.REPORT, 0.0)
+    assert street["s1"].outbox["d1"][0] == (wire.REPORT, 10.1, 0.0)
 
 
 def test_nobody_is_blamed_by_a_server_that_overslept() -> None:
@@ -519,7 +531,12 @@ def test_a_server_that_was_never_met_keeps_nobody() -> None:
     street.go(1.0)
     street["d1"].order({"tell": "join", "peer": "s9", "weight": 1.0}, 1.0)
     street.machines["s9"] = Server(
-        "run", [], Service(curves.make(CORES), 1.0, 0.0, ()), EveryChange(), ListRows(), Upkeep()
+        "run",
+        [],
+        Service(curves.make(CORES), 1.0, 0.0, ()),
+        EveryChange(Gmsr.reads, False, Random(1)),
+        ListRows(),
+        Upkeep(),
     )
     street.go(20.0, "s9")
     assert street["d1"].finished
@@ -572,7 +589,12 @@ def test_a_server_ends_when_only_the_silent_are_left_after_its_end() -> None:
 
 def test_who_never_came_is_not_waited_for_after_the_end() -> None:
     made = Server(
-        "run", ["d1"], Service(curves.make(CORES), 1.0, 0.0, ()), EveryChange(), ListRows(), Upkeep(H, 5.0)
+        "run",
+        ["d1"],
+        Service(curves.make(CORES), 1.0, 0.0, ()),
+        EveryChange(Gmsr.reads, False, Random(1)),
+        ListRows(),
+        Upkeep(H, 5.0),
     )
     while not made.finished:
         made.advance(made.deadline())

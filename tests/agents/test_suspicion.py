@@ -13,9 +13,9 @@ from gmsr.agents.suspicion import (
     DEAD,
     DEAD_AFTER,
     DEAD_ASKED,
-    FIRST_PATIENCE,
     GONE,
     GREETING,
+    PATIENCE,
     REMEMBERED,
     SUSPECT,
     Suspicion,
@@ -67,12 +67,12 @@ class Asker:
 
 
 @given(st.floats(3.0, 4.0))
-def test_a_silence_is_noticed_after_a_quarter_to_half_a_second(dies: float) -> None:
+def test_a_silence_is_noticed_within_a_second_and_a_quarter(dies: float) -> None:
     asker = Asker(dies=dies)
     asker.run(6.0)
     when, said = asker.verdicts[0]
     assert said == SUSPECT
-    assert 2.5 * H - 0.001 <= when - dies <= 5.0 * H + 0.001
+    assert PATIENCE * H - 0.001 <= when - dies <= (PATIENCE + 2.5) * H + 0.001
 
 
 @given(st.floats(3.0, 4.0), st.floats(0.0, 1.0))
@@ -89,7 +89,7 @@ def test_jobs_that_go_out_delay_no_verdict(dies: float, phase: float) -> None:
             asker.wake(now)
     when, said = asker.verdicts[0]
     assert said == SUSPECT
-    assert 2.5 * H - 0.001 <= when - dies <= 5.2 * H
+    assert PATIENCE * H - 0.001 <= when - dies <= (PATIENCE + 2.7) * H
 
 
 def test_who_talks_and_is_talked_to_is_never_asked() -> None:
@@ -143,7 +143,7 @@ def test_a_death_is_noticed_though_we_overslept_before() -> None:
     asker.run(6.0)
     when, said = asker.verdicts[0]
     assert said == SUSPECT
-    assert when - 3.0 <= 1.0 + 5.0 * H + 1e-9
+    assert when - 3.0 <= 1.0 + (PATIENCE + 2.5) * H + 1e-9
 
 
 def test_a_short_lateness_is_forgiven_nobody() -> None:
@@ -151,21 +151,21 @@ def test_a_short_lateness_is_forgiven_nobody() -> None:
     asker.rule.answered(0, asker.rule.ask(0, 0.0), 0.0)
     while not asker.verdicts:
         asker.wake(asker.rule.next_tick + 0.9 * H)
-    assert asker.verdicts[0][0] <= 4.0 * H
+    assert asker.verdicts[0][0] <= (PATIENCE + 1.5) * H
 
 
 def test_round_trips_adapt_the_patience() -> None:
     """By hand, as RFC 6298 has it: srtt = R, rttvar = R/2; then 3/4 rttvar + 1/4 |srtt - R'|, 7/8 srtt + 1/8 R'."""
     rule = Suspicion(H, 1)
-    assert rule.patience(0) == FIRST_PATIENCE * H
-    rule.answered(0, rule.ask(0, 0.0), 0.2)
-    assert rule.patience(0) == pytest.approx(0.2 + 4 * 0.1)
-    rule.answered(0, rule.ask(0, 1.0), 1.4)
-    deviation, mean = 0.75 * 0.1 + 0.25 * 0.2, 0.875 * 0.2 + 0.125 * 0.4
+    assert rule.patience(0) == PATIENCE * H
+    rule.answered(0, rule.ask(0, 0.0), 2.0)
+    assert rule.patience(0) == pytest.approx(2.0 + 4 * 1.0)
+    rule.answered(0, rule.ask(0, 1.0), 5.0)
+    deviation, mean = 0.75 * 1.0 + 0.25 * 2.0, 0.875 * 2.0 + 0.125 * 4.0
     assert rule.patience(0) == pytest.approx(mean + 4 * deviation)
     for step in range(200):
         rule.answered(0, rule.ask(0, 2.0 + step), 2.001 + step)
-    assert rule.patience(0) == pytest.approx(2.5 * H), "never less"
+    assert rule.patience(0) == pytest.approx(PATIENCE * H), "never less"
 
 
 def test_answers_are_matched_to_their_questions() -> None:
@@ -188,7 +188,7 @@ def test_answers_to_what_was_never_asked_or_long_ago_say_nothing() -> None:
     assert rule.peers[0].round_trip == 99.0
 
 
-@given(st.floats(0.0, FIRST_PATIENCE * H))
+@given(st.floats(0.0, PATIENCE * H))
 def test_a_slow_edge_is_not_suspected(delay: float) -> None:
     """The first answer is waited for longer, and then the round trip is known."""
     asker = Asker(delay=delay)
@@ -196,7 +196,7 @@ def test_a_slow_edge_is_not_suspected(delay: float) -> None:
     assert asker.verdicts == []
 
 
-def test_the_dead_are_dead_after_four_times_the_patience() -> None:
+def test_the_dead_are_dead_after_twice_the_patience() -> None:
     asker = Asker(dies=3.0)
     asker.run(10.0)
     (suspected, first), (dead, second) = asker.verdicts
@@ -250,12 +250,12 @@ def test_who_is_doubted_is_asked_though_it_talks() -> None:
 def test_any_word_makes_it_a_new_silence() -> None:
     """A verdict counts from the first question that nothing has answered, not from the last word before it."""
     asker = Asker(dies=3.0)
-    asker.run(3.3)
+    asker.run(3.9)
     assert asker.verdicts == []
-    asker.hear(3.3)
-    asker.run(3.6)
+    asker.hear(3.9)
+    asker.run(4.8)
     assert asker.verdicts == []
-    asker.run(4.0)
+    asker.run(5.3)
     assert asker.verdicts[0][1] == SUSPECT
 
 

@@ -19,6 +19,7 @@ from gmsr.broker.wire import (
     MISSED,
     PING,
     PONG,
+    PROBE,
     REFUSED,
     REPORT,
     WELCOME,
@@ -38,12 +39,12 @@ NAMES = (RUN, "s1", "d1", "d2", "s2", "other", "", "é" * 31, "x" * 64)
 REMEMBERED = 32
 
 DISPATCHERS_VIEW = (
-    COMPLETION, COMPLETION, REPORT, HELD, HELD, PONG, MISSED, REFUSED, WELCOME, LEAVING, BYE,
+    COMPLETION, COMPLETION, REPORT, HELD, PROBE, PONG, MISSED, REFUSED, WELCOME, LEAVING, BYE,
     HELLO, JOB, PING, ASK, KINDS,
 )  # fmt: skip
 """What a dispatcher is told, the usual first. ``KINDS``: there is no such kind."""
 SERVERS_VIEW = (
-    JOB, JOB, JOB, JOB, HELLO, PING, ASK, BYE,
+    JOB, JOB, JOB, PROBE, HELLO, PING, ASK, BYE,
     COMPLETION, REPORT, HELD, PONG, MISSED, REFUSED, WELCOME, LEAVING,
 )  # fmt: skip
 
@@ -117,7 +118,7 @@ class Writer:
                 count, more = divmod(tape.byte(), 2)
                 jobs = [self._heard(tape, self.said) for _ in range(count % 6)]
                 return HELD, self._heard(tape, self.asked), more, *jobs
-            case 5 | 8 | 12:  # BYE, MISSED, LEAVING
+            case 5 | 8 | 12 | 13:  # BYE, MISSED, LEAVING, PROBE
                 return (kind,)
             case 6 | 7 | 9:  # PING, PONG, ASK
                 return kind, self._heard(tape, self.asked)

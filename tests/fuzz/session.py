@@ -120,6 +120,8 @@ class Session:
                 self._inlet.impair(tape.pick(self._writers).name, tape.pick(CHANGES))
             case 14:
                 machine.missed(tape.pick(self._writers).name)
+                if what >= 64:
+                    machine.cut_off(tape.pick(self._writers).name, self.now)
             case _ if what > 240:
                 machine.stop(self.now)
                 self.seen["stop"] += 1

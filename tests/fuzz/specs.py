@@ -4,6 +4,8 @@ import struct
 from typing import Any
 
 from gmsr.agents import process
+from gmsr.agents.feeds import FEEDS
+from gmsr.agents.feeds.correction import CORRECTED, extras
 from gmsr.agents.journal import JOB_ROW, VISIT_ROW
 from gmsr.agents.policies import POLICIES
 from gmsr.agents.process import load
@@ -58,6 +60,12 @@ def _common(tape: Tape) -> dict[str, Any]:
     }
 
 
+def _corrected(reads: list[str], wanted: bool) -> dict[str, Any]:
+    """Local correction, where the quantities allow for it."""
+    allowed = wanted and bool(reads) and set(reads) <= set(CORRECTED)
+    return {"extras": list(extras(reads)) if allowed else [], "corrected": allowed}
+
+
 def dispatcher(tape: Tape, rate: float | None = None) -> tuple[Any, dict[str, Any], CheckedRows]:
     """A machine, its specification and its journal."""
     path, reads = tape.pick(RULES)
@@ -66,12 +74,15 @@ def dispatcher(tape: Tape, rate: float | None = None) -> tuple[Any, dict[str, An
     later = shape // 4 % 4 == 3
     spec: Any = {
         **_common(tape),
+        "delays": {},
         "id": "d1",
         "life": 2 if later else 1,
         "born": 5.0 if later else 0.0,
         "servers": servers,
         "weights": [1.0, 2.0, 0.0][: len(servers)],
         "reads": reads,
+        **_corrected(reads, shape // 16 % 4 == 1),
+        "asking": (None, None, {"d": "2"}, {"pool": "2"})[shape // 16 % 4] if reads else None,
         "policy": path,
         "options": {},
         "again": bool(shape & 64),
@@ -96,8 +107,10 @@ def server(tape: Tape, _rate: float | None = None) -> tuple[Any, dict[str, Any],
         "curve": tape.pick(CURVES),
         "scale": (1.0, 4.0)[shape // 4 % 2],
         "smoothing": (0.0, 0.5)[shape // 8 % 2],
-        "reads": tape.pick(RULES)[1],
-        "feed": "gmsr.agents.feeds.every_change:EveryChange",
+        "reads": (reads := tape.pick(RULES)[1]),
+        "feed": FEEDS[("every-change", "on-change", "periodic", "probe")[shape // 16 % 4]],
+        "feed_options": {},
+        **_corrected(reads, shape // 16 % 4 == 1),
         "drop": bool(shape & 64),
     }
     rows = CheckedRows(VISIT_ROW)

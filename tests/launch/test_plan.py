@@ -11,6 +11,7 @@ from gmsr.agents import process
 from gmsr.agents.policies import POLICIES
 from gmsr.agents.spec import met, reborn
 from gmsr.launch import plan
+from gmsr.launch.choices import choose
 from gmsr.topology import curves
 from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Arrivals, Dispatcher, Edge, Server, Sizes, Topology
@@ -31,7 +32,7 @@ def made(topology: Topology = TOPOLOGY, policy: str = "gmsr", **chosen: Any) -> 
     specs = plan.specs(
         topology,
         plan.options(topology, **chosen),
-        plan.choose(policy),
+        choose(policy),
         Path("/runs/one"),
         "/tmp/x",
         "token",
@@ -95,9 +96,9 @@ def test_options_take_the_file_s_defaults_unless_something_is_chosen() -> None:
     topology = TOPOLOGY._replace(
         scale=5.0, run=TOPOLOGY.run._replace(policy="jsq", duration=30.0, warmup=2.0)
     )
-    assert plan.options(topology) == plan.Options("jsq", "every-change", 30.0, 2.0, 1, 5.0)
+    assert plan.options(topology) == plan.Options("jsq", "", 30.0, 2.0, 1, 5.0)
     chosen = plan.options(topology, policy=None, duration=9.0, seed=4, scale=2.0)
-    assert chosen == plan.Options("jsq", "every-change", 9.0, 2.0, 4, 2.0)
+    assert chosen == plan.Options("jsq", "", 9.0, 2.0, 4, 2.0)
     assert chosen.cooldown == pytest.approx(0.9)
 
 
@@ -111,7 +112,6 @@ def test_options_take_the_file_s_defaults_unless_something_is_chosen() -> None:
         ({"warmup": -1.0}, "--warmup"),
         ({"scale": 0.0}, "--scale"),
         ({"scale": float("nan")}, "--scale"),
-        ({"feed": "gossip"}, "--feed"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(chosen: dict[str, Any], field: str) -> None:
@@ -121,7 +121,7 @@ def test_options_that_make_no_sense_are_refused(chosen: dict[str, Any], field: s
 
 
 def test_a_policy_is_chosen_by_name_with_options() -> None:
-    choice = plan.choose("gmsr:ties=random")
+    choice = choose("gmsr:ties=random")
     assert choice.target == POLICIES["gmsr"]
     assert choice.options == {"ties": "random"}
     assert choice.reads == ("marginal",)
@@ -141,13 +141,13 @@ def test_a_policy_is_chosen_by_module_and_class(tmp_path: Path, monkeypatch: pyt
         "class Nosy(Mine):\n"
         "    reads = ('salary',)\n"
     )
-    choice = plan.choose("my_rules:Mine:a=3,b=4")
+    choice = choose("my_rules:Mine:a=3,b=4")
     assert choice.target == "my_rules:Mine"
     assert choice.options == {"a": "3", "b": "4"}
     assert choice.reads == ("jobs", "rate")
     for name, told in (("Mute", "'choose'"), ("Nosy", "'salary'"), ("Mine:a=x", "invalid literal")):
         with pytest.raises(UserError, match=told):
-            plan.choose(f"my_rules:{name}")
+            choose(f"my_rules:{name}")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_policy_is_chosen_by_module_and_class(tmp_path: Path, monkeypatch: pyt
 )
 def test_policies_that_are_none_are_refused_in_one_line(text: str, told: str) -> None:
     with pytest.raises(UserError) as refused:
-        plan.choose(text)
+        choose(text)
     assert told in str(refused.value)
     assert str(refused.value).startswith("--policy: ")
     assert "\n" not in str(refused.value)
@@ -186,7 +186,7 @@ def test_a_trace_is_split_over_the_dispatchers_and_sped_up(tmp_path: Path) -> No
     assert len(rows["d1"]) > len(rows["d2"])
     assert inputs.mean_size == 3.0
     assert inputs.values is None
-    spec = plan.specs(topology, chosen, plan.choose("gmsr"), tmp_path, "/tmp/x", "token", inputs)[-1]
+    spec = plan.specs(topology, chosen, choose("gmsr"), tmp_path, "/tmp/x", "token", inputs)[-1]
     assert spec["role"] == "dispatcher"
     assert spec["sizes"]["kind"] == "schedule"
     assert spec["arrivals"]["schedule"] == str(inputs.schedules["d2"])

@@ -164,9 +164,19 @@ def test_a_policy_that_fails_in_mid_run_is_quoted(tmp_path: Path, monkeypatch: p
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    told = r"dispatcher d\d crashed: ArithmeticError: no server is good enough"
-    with pytest.raises(RunError, match=told):
+    told = (
+        r"dispatcher d\d: its policy failed, and the run was ended:\n(?s:.*)Error: no server is good enough"
+    )
+    with pytest.raises(RunError, match=told) as failure:
         run.run(TOPOLOGY, options(policy="faulty_rule:Faulty", duration=LONG), tmp_path / "run")
+    frames = [line for line in str(failure.value).splitlines() if line.startswith("  File ")]
+    assert frames
+    assert all("faulty_rule.py" in line for line in frames), "the policy's own frames alone"
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    jobs = summary["jobs"]
+    assert jobs["lost"].keys() <= {"policy"}
+    assert jobs["offered"] == jobs["completed"] + jobs["in_flight"] + sum(jobs["lost"].values()) > 0
+    assert not [line for line in summary["warnings"] if "balance" in line or "journal" in line]
     assert Family.nurseries() == []
 
 
@@ -311,7 +321,7 @@ def test_any_text_makes_a_file_name(text: str, name: str) -> None:
     [
         (signal.SIGKILL, "", "s1 was killed by SIGKILL"),
         (1 << 8, "Traceback\n  line\nOSError: disk full\n\n", "s1 crashed: OSError: disk full"),
-        (3 << 8, "", "s1 crashed: exit status 3"),
+        (5 << 8, "", "s1 crashed: exit status 5"),
     ],
 )
 def test_a_death_is_told_in_a_line(status: int, written: str, told: str, tmp_path: Path) -> None:

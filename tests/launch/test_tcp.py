@@ -11,6 +11,7 @@ import zmq
 
 from gmsr.broker.keys import Keys, forge
 from gmsr.launch import plan, tcp
+from gmsr.launch.choices import choose
 from gmsr.launch.run import run
 from gmsr.launch.tcp import Tcp
 from gmsr.topology import curves
@@ -29,7 +30,7 @@ TOPOLOGY = Topology(
 def specs(topology: Topology, ports: Tcp) -> dict[str, Any]:
     chosen = plan.options(topology, edges="tcp")
     inputs = plan.Inputs({}, None, 1.0)
-    made = plan.specs(topology, chosen, plan.choose("gmsr"), Path("/r"), "/tmp/x", "token", inputs, ports)
+    made = plan.specs(topology, chosen, choose("gmsr"), Path("/r"), "/tmp/x", "token", inputs, ports)
     return {spec["id"]: spec for spec in made}
 
 

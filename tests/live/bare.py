@@ -102,7 +102,8 @@ def common(folder: Path, own_id: str) -> dict[str, object]:
         "cooldown": 1.0, "heartbeat": NEVER, "seed": 1,
         "rows": str(folder / "rows"), "statement": str(folder / "statement"),
         "telemetry": str(folder / "nursery"), "control": str(folder / "agent.ctl"),
-        "telemetry_real_s": 1.0, "reads": ["marginal"], "delays": {},
+        "telemetry_real_s": 1.0, "reads": ["marginal"], "extras": [], "corrected": False,
+        "delays": {},
     }  # fmt: skip
 
 
@@ -110,7 +111,8 @@ def server_spec(folder: Path, address: str, curve: dict[str, object], reads: lis
     """A server "s1" of one dispatcher "d1", that is never asked whether it lives."""
     return common(folder, "s1") | {
         "role": "server", "address": address, "dispatchers": ["d1"], "scale": 1.0, "smoothing": 0.0,
-        "curve": curve, "feed": "gmsr.agents.feeds.every_change:EveryChange", "reads": reads,
+        "curve": curve, "feed": "gmsr.agents.feeds.every_change:EveryChange", "feed_options": {},
+        "reads": reads,
         "drop": False,
     }  # fmt: skip
 
@@ -121,5 +123,6 @@ def dispatcher_spec(folder: Path, address: str, rate: float) -> dict[str, object
         "role": "dispatcher", "servers": ["s1"], "addresses": [address], "weights": [1.0],
         "arrivals": {"kind": "poisson", "rate": rate, "on": 1.0, "off": 1.0, "schedule": ""},
         "sizes": {"kind": "exponential", "mean": 1.0, "sigma": 1.0, "alpha": 1.5, "ratio": 10.0, "values": ""},
-        "policy": "gmsr.agents.policies.gmsr:Gmsr", "options": {}, "again": False,
+        "policy": "gmsr.agents.policies.gmsr:Gmsr", "options": {}, "asking": None,
+        "again": False,
     }  # fmt: skip

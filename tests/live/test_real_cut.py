@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
 ]
-DURATION_S, CUT_AT_S, CUT_FOR_S = 9.0, 2.0, 2.5
+DURATION_S, CUT_AT_S, CUT_FOR_S = 10.0, 2.0, 5.0
 RATE = 200.0
 SERVER_IP, DISPATCHER_IP = "10.213.0.1", "10.213.0.2"
 

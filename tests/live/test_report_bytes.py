@@ -30,11 +30,11 @@ def frames_of_a_run(folder: Path, reads: list[str]) -> list[bytes]:
     completed = 0
     with agent(server_spec(folder, address, CURVE, reads)) as process:
         peer.connect(peer.socket, "s1", address)
-        peer.socket.send_multipart([b"s1", msgpack.packb([2, 1, 1, [wire.HELLO, "run", "d1"]])])
+        peer.socket.send_multipart([b"s1", msgpack.packb([3, 1, 1, [wire.HELLO, "run", "d1"]])])
         peer.hear(wire.WELCOME)
         peer.start()
         for job in range(JOBS):
-            peer.socket.send_multipart([b"s1", msgpack.packb([2, 1, job + 2, [wire.JOB, job, 1.0]])])
+            peer.socket.send_multipart([b"s1", msgpack.packb([3, 1, job + 2, [wire.JOB, job, 1.0]])])
         goodbye_said = False
         while process.poll() is None and peer.socket.poll(30_000):
             frames.append(peer.socket.recv_multipart()[1])
@@ -42,7 +42,7 @@ def frames_of_a_run(folder: Path, reads: list[str]) -> list[bytes]:
             completed += sum(message[0] == wire.COMPLETION for message in content)
             if completed == JOBS and not goodbye_said:
                 goodbye_said = True
-                peer.socket.send_multipart([b"s1", msgpack.packb([2, 1, JOBS + 2, [wire.BYE]])])
+                peer.socket.send_multipart([b"s1", msgpack.packb([3, 1, JOBS + 2, [wire.BYE]])])
             if [wire.BYE] in content:
                 break
         assert process.wait(30) == 0
@@ -59,7 +59,7 @@ def test_a_report_holds_the_declared_quantities_and_nothing_else(folder: Path, n
     messages = [message for content in contents for message in content[3:]]
     # Before its messages a frame says which version, life and number it is, and those are no secret.
     first = contents[0][2]
-    assert [content[:3] for content in contents] == [[2, 1, first + step] for step in range(len(contents))]
+    assert [content[:3] for content in contents] == [[3, 1, first + step] for step in range(len(contents))]
     curve = curves.make(CURVE)
     expected = {
         "gmsr": [[curves.difference(curve, jobs, 1.0)] for jobs in range(JOBS + 1)],
@@ -71,7 +71,9 @@ def test_a_report_holds_the_declared_quantities_and_nothing_else(folder: Path, n
         "random": [],
         "gmsr-fewest": [[curves.difference(curve, jobs, 1.0), float(jobs)] for jobs in range(JOBS + 1)],
     }[name]
-    reports = [message[1:] for message in messages if message[0] == wire.REPORT]
+    reports = [message[2:] for message in messages if message[0] == wire.REPORT]
+    times = [message[1] for message in messages if message[0] == wire.REPORT]
+    assert times == sorted(times), "a report says when it was true"
     known = {tuple(float(f"{value:.12g}") for value in values) for values in expected}
     assert {tuple(report) for report in reports} <= known
     assert bool(reports) == bool(reads)

@@ -76,7 +76,8 @@ def write_run(path: Path, edges: Edges, seed: int = 1) -> None:
     agents = [{"id": name, "role": "server", "peers": back[name]} for name in back]
     agents += [{"id": name, "role": "dispatcher", "peers": edges[name]} for name in edges]
     plan = {
-        "policy": "gmsr", "reads": ["marginal"], "feed": "every-change", "seed": seed, "scale": 1.0, "pace": 1.0,
+        "policy": "gmsr", "reads": ["marginal"], "carries": ["time", "marginal"],
+        "feed": "every-change", "seed": seed, "scale": 1.0, "pace": 1.0,
         "duration": DURATION, "warmup": WARMUP, "cooldown": 0.1 * DURATION, "mean_size": 1.0, "agents": agents,
     }  # fmt: skip
     write_json(path / "plan.json", plan)

@@ -23,8 +23,8 @@ def a_lost_completion(patch: pytest.MonkeyPatch) -> None:
     """Now and then a dispatcher overlooks a completion."""
     complete = Ledger.complete
 
-    def overlook(self: Ledger, server: int, job: int, now: float) -> bool:
-        return job % 97 != 50 and complete(self, server, job, now)
+    def overlook(self: Ledger, server: int, job: int, now: float) -> float | None:
+        return complete(self, server, job, now) if job % 97 != 50 else None
 
     patch.setattr(Ledger, "complete", overlook)
 
@@ -32,9 +32,9 @@ def a_lost_completion(patch: pytest.MonkeyPatch) -> None:
 def a_double_count(patch: pytest.MonkeyPatch) -> None:
     complete = Ledger.complete
 
-    def count_twice(self: Ledger, server: int, job: int, now: float) -> bool:
+    def count_twice(self: Ledger, server: int, job: int, now: float) -> float | None:
         done = complete(self, server, job, now)
-        self.completed += done and job % 97 == 50
+        self.completed += done is not None and job % 97 == 50
         return done
 
     patch.setattr(Ledger, "complete", count_twice)
@@ -49,9 +49,9 @@ def a_stuck_view(patch: pytest.MonkeyPatch) -> None:
         left.setdefault(id(self), (self, set()))[1].add(number)
         leave(self, number)
 
-    def ignore(self: View, number: int, values: Any) -> None:
+    def ignore(self: View, number: int, values: Any, time: float = 0.0) -> None:
         if number not in left.get(id(self), (self, set()))[1]:
-            reported(self, number, values)
+            reported(self, number, values, time)
 
     patch.setattr(View, "leave", note)
     patch.setattr(View, "reported", ignore)

@@ -1,0 +1,106 @@
+"""Local correction: between reports a dispatcher moves a server's values for its own jobs that the report missed.
+
+The report brings two slopes, by how much the marginal falls with the next job and rises with one fewer, and the newest
+of the dispatcher's jobs that the server had taken in when it spoke. Jobs that were sent later are not in the report
+yet, and own completions that come after it have left: with k more of its own jobs there a server's marginal is
+m − k·fall, never below 0; with k fewer it is m + k·rise. A number of jobs moves by k. So the view is right about the
+dispatcher's own doing, and as old as the report about everybody else's.
+
+It costs 27 bytes a report, 9 where the policy reads numbers of jobs, which need no slopes. Marginals only are learned:
+a slope is the difference of two.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from ..gauge import SLOPES
+from ..view import View
+
+SLOPED = ("marginal", "derivative")
+COUNTED = ("jobs",)
+CORRECTED = (*SLOPED, *COUNTED)
+"""Quantities that can be corrected."""
+
+
+def extras(reads: Sequence[str]) -> tuple[str, ...]:
+    """What reports carry beside the policy's own, the newest job apart. Raises ValueError where it does not apply."""
+    for quantity in reads:
+        if quantity not in CORRECTED:
+            raise ValueError(f"{quantity!r} cannot be corrected, only {', '.join(CORRECTED)}")
+    return SLOPES if any(quantity in SLOPED for quantity in reads) else ()
+
+
+def moved(sloped: bool, value: float, fall: float, rise: float, jobs: int) -> float:
+    """A reported value with so many jobs more (or fewer, below 0). Both ends of an edge work it out alike."""
+    if not sloped:
+        return max(value + jobs, 0.0)
+    return max(value - jobs * fall, 0.0) if jobs > 0 else value - jobs * rise
+
+
+class _Own:
+    """What is known of one server: its report, and our jobs that are not in it."""
+
+    __slots__ = ("done", "fall", "fresh", "rise", "values")
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self.values = values
+        self.fall = self.rise = 0.0
+        self.fresh: deque[int] = deque()  # sent, and not seen when it reported
+        self.done = 0  # completed since
+
+
+class Correction:
+    """Of one dispatcher's view."""
+
+    __slots__ = ("_own", "_sloped", "_view")
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._sloped = [quantity in SLOPED for quantity in view.reads]
+        self._own: dict[int, _Own] = {}
+
+    def sent(self, server: int, job: int) -> None:
+        """One more of ours is under way."""
+        own = self._known(server)
+        own.fresh.append(job)
+        self._correct(server, own)
+
+    def ended(self, server: int) -> None:
+        """One of ours has left, or never came."""
+        own = self._known(server)
+        own.done += 1
+        self._correct(server, own)
+
+    def reported(self, server: int, values: Sequence[float], time: float, seen: float) -> None:
+        """A report, as it came; ``values`` with the slopes at the end, where there are any."""
+        own, width = self._known(server), len(self._sloped)
+        own.values = values[:width]
+        if len(values) > width:
+            own.fall, own.rise = values[width:]
+        own.done = 0
+        fresh = own.fresh
+        while fresh and fresh[0] <= seen:
+            fresh.popleft()
+        self._view.reported(server, own.values, time)
+        if fresh:
+            self._correct(server, own)
+
+    def born(self, server: int) -> None:
+        """The server was started anew: it knows none of our jobs."""
+        self._own.pop(server, None)
+
+    def _known(self, server: int) -> _Own:
+        own = self._own.get(server)
+        if own is None:
+            own = self._own[server] = _Own([0.0] * len(self._sloped))
+        return own
+
+    def _correct(self, server: int, own: _Own) -> None:
+        jobs = len(own.fresh) - own.done
+        self._view.correct(
+            server,
+            [
+                moved(sloped, value, own.fall, own.rise, jobs)
+                for sloped, value in zip(self._sloped, own.values, strict=True)
+            ],
+        )

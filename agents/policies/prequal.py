@@ -1,0 +1,93 @@
+"""``prequal``: of the servers probed lately, the quickest among those that hold no unusual number of jobs.
+
+Wydrowski, Kleinberg, Rumble, Archer, "Load is not what you should balance: Introducing Prequal", NSDI 2024, section 4;
+the hot-cold lexicographic rule:
+
+- A server is hot if its requests in flight (RIF) exceed the ``q_rif`` quantile (2^−0.25 ≈ 0.84) of those that were
+  reported lately, cold otherwise. If all are hot, the one with the lowest RIF is chosen, else the cold one with the
+  lowest estimated latency. q_rif=0 looks at RIF alone, q_rif=1 at latency alone.
+- A job that is sent by an answer raises that answer's RIF by 1, until the server answers anew.
+- The worst, which the pool lets go of: the hot one with the highest RIF if one is hot, else the one with the highest
+  latency.
+
+Which servers are probed, and which answers are kept, is the business of the feed that the policy is published with
+(``feeds/asking.py``). Other feeds serve as well: then all servers are candidates, by their last reports.
+
+The server's estimate there is the median latency of recent queries that had about as many in flight as there are now.
+Here a server reports N/μ(N), which by Little's law is what such queries take in the mean. The paper keeps «recent»
+answers for the quantile without saying how many: here the last ``window`` (128). Ties are broken at random.
+"""
+
+from bisect import bisect_left, insort
+from collections import deque
+from math import ceil
+from random import Random
+from typing import ClassVar
+
+from ..feeds.base import number
+from ..view import View
+from .base import least, pick
+
+NEVER = float("inf")
+
+
+class Prequal:
+    """Hot or cold by RIF, then the lowest latency. All is kept by server, since candidates change with each job."""
+
+    reads: ClassVar[tuple[str, ...]] = ("jobs", "latency")
+    feed: ClassVar[str] = "probe:pool=16"
+
+    def __init__(
+        self, view: View, random: Random, q_rif: str = "0.8408964152537145", window: str = "128"
+    ) -> None:
+        self._view = view
+        self._random = random
+        self._jobs, self._latencies = view.column("jobs"), view.column("latency")
+        self._quantile = number("q_rif", q_rif, 0.0, 1.0, open_below=False)
+        self._recent: deque[float] = deque()  # RIF as they were reported
+        self._sorted: list[float] = []
+        self._window = int(number("window", window, 1, 100_000, open_below=False))
+        self._answers: dict[int, list[float]] = {}  # by number: when it was true, jobs sent by it
+        self._rifs: list[float] = []  # at the last choice
+        self._limit = NEVER
+
+    def changed(self) -> None:
+        """Nothing is kept by place."""
+
+    def choose(self) -> int:
+        """The quickest cold one, or the least hot."""
+        self._rifs = [self._hear(place) for place in range(len(self._jobs))]
+        self._limit = self._threshold()
+        latencies = self._latencies
+        cold = [place for place, rif in enumerate(self._rifs) if rif <= self._limit]
+        if cold:
+            best = min(latencies[place] for place in cold)
+            chosen = pick([place for place in cold if latencies[place] == best], self._random)
+        else:
+            chosen = least(self._rifs, self._random)
+        self._answers[self._view.numbers[chosen]][1] += 1
+        return chosen
+
+    def worst(self) -> int:
+        """Of those that could be chosen just now."""
+        places = range(len(self._rifs))
+        hottest = max(places, key=self._rifs.__getitem__)
+        return hottest if self._rifs[hottest] > self._limit else max(places, key=self._latencies.__getitem__)
+
+    def _hear(self, place: int) -> float:
+        """A server's RIF; if its answer is new, it counts for the quantile."""
+        time, jobs = self._view.times[place], self._jobs[place]
+        answer = self._answers.setdefault(self._view.numbers[place], [-NEVER, 0.0])
+        if time > answer[0]:
+            answer[:] = time, 0.0
+            self._recent.append(jobs)
+            insort(self._sorted, jobs)
+            if len(self._recent) > self._window:
+                del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
+        return jobs + answer[1]
+
+    def _threshold(self) -> float:
+        """The least RIF that the quantile's share of the window does not exceed."""
+        if self._quantile == 1.0 or not self._sorted:
+            return NEVER
+        return self._sorted[max(ceil(self._quantile * len(self._sorted)) - 1, 0)]

@@ -1,0 +1,165 @@
+"""What ``--policy`` and ``--feed`` name, resolved to classes that can be constructed before anything starts."""
+
+import sys
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from gmsr.agents.feeds import FEEDS
+from gmsr.agents.feeds.asking import asking
+from gmsr.agents.feeds.correction import extras
+from gmsr.agents.gauge import QUANTITIES, SLOPES
+from gmsr.agents.policies import POLICIES
+from gmsr.agents.view import View
+from gmsr.topology.errors import UserError
+
+DEFAULT_FEED = "every-change"
+CORRECT = "correct"
+"""The option of every feed that turns local correction on."""
+
+
+class Told(NamedTuple):
+    """A resolved feed."""
+
+    name: str  # as the user wrote it
+    target: str  # module:Class
+    options: dict[str, str]  # of the servers' half
+    asking: dict[str, str] | None  # of the dispatchers' half, where they ask
+    corrected: bool
+    extras: tuple[str, ...]  # quantities that reports carry for local correction
+
+
+class Choice(NamedTuple):
+    """A resolved policy, and how its dispatchers are told what it reads."""
+
+    name: str  # as the user wrote it
+    target: str  # module:Class
+    options: dict[str, str]
+    reads: tuple[str, ...]
+    feed: Told
+
+    @property
+    def informed(self) -> bool:
+        """Whether the launcher tells it what only a central planner knows."""
+        return self.target == POLICIES["oracle"]
+
+    @property
+    def carries(self) -> list[str]:
+        """What a report holds, in order; nothing where there are no reports."""
+        if not self.reads:
+            return []
+        return ["time", *self.reads, *self.feed.extras, *(["seen"] if self.feed.corrected else [])]
+
+
+def choose(policy: str, feed: str = "") -> Choice:
+    """Resolve ``NAME`` or ``module:Class``, each with ``:key=value,…``, to a policy that can be constructed.
+
+    ``feed``: NAME with ``:key=value,…``; empty: the one that the policy is published with, else the default. Raises
+    UserError where there is none, it does not take these options, or does not carry what the policy reads.
+    """
+    named, given = _parsed("--policy", policy, "NAME or module:Class")
+    target = ":".join(named) if len(named) == 2 else _registered(named[0])
+    rule = _load(policy, target)
+    reads = getattr(rule, "reads", None)
+    if not isinstance(reads, tuple) or not callable(getattr(rule, "choose", None)):
+        raise UserError(
+            f"--policy: {target} has no tuple 'reads' or no method 'choose'; see agents/README.md"
+        )
+    for quantity in reads:
+        if quantity not in (*QUANTITIES, *SLOPES):
+            known = ", ".join([*QUANTITIES, *SLOPES])
+            raise UserError(
+                f"--policy: {target} reads {quantity!r}, which no server tells; choose among {known}"
+            )
+    if set(SLOPES) & set(reads) and reads[-2:] != SLOPES:
+        raise UserError(
+            f"--policy: {target} must read {' and '.join(SLOPES)} together, in this order and last"
+        )
+    try:
+        rule(View(["a", "b"], reads, [1.0, 1.0]), Random(1), **given)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"--policy: {policy}: {error}") from error
+    except Exception as error:  # whatever the user's class raises
+        raise UserError(f"--policy: {policy}: {type(error).__name__}: {error}") from error
+    return Choice(
+        policy, target, given, reads, told(feed or getattr(rule, "feed", DEFAULT_FEED), policy, reads)
+    )
+
+
+def told(text: str, policy: str, reads: tuple[str, ...]) -> Told:
+    """Resolve ``NAME`` with ``:key=value,…`` to a feed that can be constructed and carries what is read."""
+    named, given = _parsed("--feed", text, "NAME")
+    name = ":".join(named)
+    if name not in FEEDS:
+        raise UserError(f"--feed: {name!r} is unknown; {_instead(name, FEEDS)}")
+    rule = _resolved(FEEDS[name])
+    correct = given.pop(CORRECT, "no")
+    if correct not in ("yes", "no"):
+        raise UserError(f"--feed: {text}: {CORRECT}={correct} is neither yes nor no; choose one")
+    if reads and not rule.reports:
+        raise UserError(
+            f"--feed: {policy} reads {', '.join(reads)}, and {name} carries nothing; choose another"
+        )
+    if name == "tokens" and reads != ("idle",):
+        raise UserError(
+            f"--feed: tokens tell who is idle, and {policy} reads {', '.join(reads) or 'nothing'}"
+        )
+    asked = given if name == "probe" and reads else None
+    options = {} if name == "probe" else given
+    try:
+        rule(reads, False, Random(1), **options)
+        if name == "probe":
+            asking(Random(1), 2, 1.0, given)
+        corrected = correct == "yes" and bool(reads)
+        more = extras(reads) if corrected else ()
+    except (TypeError, ValueError) as error:
+        raise UserError(f"--feed: {text}: {error}") from error
+    return Told(text, FEEDS[name], options, asked, corrected, more)
+
+
+def _parsed(option: str, text: str, form: str) -> tuple[list[str], dict[str, str]]:
+    """The parts of ``a:b:key=value,…`` before its options, and these."""
+    parts = text.split(":")
+    named = [*parts[:-1], *(parts[-1:] if "=" not in parts[-1] else [])]
+    tail = parts[-1].split(",") if len(named) < len(parts) else []
+    given = dict(piece.split("=", 1) for piece in tail if "=" in piece)
+    names_are_names = all(part and "=" not in part for part in named) and len(named) in (1, 2)
+    if not names_are_names or len(given) < len(tail) or "" in given:
+        raise UserError(f"{option}: {text!r} is not {form}, then :key=value,key=value; mend it")
+    return named, given
+
+
+def _registered(name: str) -> str:
+    if name in POLICIES:
+        return POLICIES[name]
+    installed = {point.name: point.value for point in entry_points(group="gmsr.policies")}
+    if name in installed:
+        return installed[name]
+    known = [*POLICIES, *sorted(installed)]
+    raise UserError(f"--policy: {name!r} is unknown; {_instead(name, known)}, or module:Class")
+
+
+def _instead(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), 1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    return f"{meant}choose one of {', '.join(known)}"
+
+
+def _resolved(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _load(text: str, target: str) -> Callable[..., Any]:
+    """The class, looked for in the current folder too, last, where it can hide nobody else's module."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    try:
+        found: Callable[..., Any] = _resolved(target)
+    except Exception as error:  # whatever the user's module raises
+        raise UserError(f"--policy: {text}: {type(error).__name__}: {error}") from error
+    return found
