@@ -23,7 +23,8 @@ LINES_A_FUNCTION = 60
 
 PURE = [
     *(ROOT / "agents" / f"{name}.py" for name in (
-        "machine", "dispatcher", "server", "sharing", "gauge", "view", "ledger", "workload", "suspicion", "inventory",
+        "machine", "dispatcher", "care", "offering", "sight", "ages", "server", "sharing", "gauge", "view", "ledger",
+        "workload", "suspicion", "inventory", "learning",
     )),
     *(ROOT / "agents" / "policies").glob("*.py"),
     *(ROOT / "agents" / "feeds").glob("*.py"),

@@ -1,7 +1,8 @@
 """``gmsr bench herding``: mean latency over the optimum against the age of views, under virtual time.
 
 Servers report every T seconds, staggered. Where many dispatchers act on the same old report they all send to the one
-server that was best: the herd. What damps it: correcting a view for one's own jobs (helps few dispatchers), and ``gmsr-damped``.
+server that was best: the herd. What damps it: correcting a view for one's own jobs (helps few dispatchers), and
+``gmsr-damped``.
 """
 
 import tempfile
