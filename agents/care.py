@@ -128,13 +128,10 @@ class Care:
     def _give_up(self, job: int, server: int, cause: str, now: float, left: bool = True) -> None:
         ledger = self.ledger
         self.sight.given_up(server)
-        if (
-            not (self._terms.again and self.view.numbers and cause != "full")
-            or self._offering.phase == CLOSING
-        ):
-            ledger.lose(job, cause)
-            return
-        other = self._choose(now)
+        again = (
+            self._terms.again and self.view.numbers and cause != "full" and self._offering.phase != CLOSING
+        )
+        other = self._choose(now) if again else NO_POLICY
         if other == NO_POLICY:
             ledger.lose(job, cause)
             return

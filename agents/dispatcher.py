@@ -225,7 +225,7 @@ class Dispatcher(Care):
             self._dispatch(arrival, size, now, [server for server in answers if places[server] >= 0])
 
     def _move_on(self, now: float) -> None:
-        waiting = len(self._asking) if self._asking else 0
+        waiting = self._asking.waiting if self._asking else 0
         ledger = self.ledger
         if self._offering.done(now, ledger.in_flight + waiting, ledger.measured_in_flight + waiting):
             self.stop(now)

@@ -9,8 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, cast
+from typing import cast
 
 from gmsr.broker.census import Census
 from gmsr.broker.endpoint import Endpoint
@@ -28,7 +27,7 @@ from .machine import Machine
 from .offering import Offering
 from .server import Server
 from .sight import Sight
-from .spec import DispatcherSpec, ServerSpec
+from .spec import DispatcherSpec, ServerSpec, load
 from .suspicion import PATIENCE, Suspicion
 from .telemetry import Telemetry
 from .terms import Service, Terms, Upkeep
@@ -149,12 +148,6 @@ def _asking(spec: DispatcherSpec) -> Asking | None:
         return None
     random = stream(spec["seed"], spec["id"], "asking")
     return asking(random, len(spec["servers"]), PATIENCE * spec["heartbeat"], options)
-
-
-def load(name: str) -> Any:
-    """The object that ``module:Class`` names. Raises ImportError or AttributeError if there is none."""
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)
 
 
 def _doubles(path: str) -> Sequence[float]:

@@ -6,6 +6,7 @@ dispatchers, not the rates.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Literal, NotRequired, TypedDict
 
 
@@ -123,3 +124,9 @@ def met(spec: DispatcherSpec | ServerSpec, order: Mapping[str, Any]) -> Dispatch
         again["addresses"] = [*again["addresses"], order["address"]]
         again["weights"] = [*again["weights"], order["weight"]]
     return again
+
+
+def load(name: str) -> Any:
+    """The object that ``module:Class`` names. Raises ImportError or AttributeError if there is none."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)

@@ -129,10 +129,7 @@ class Endpoint:
         """
         ended = []
         while self._monitor.poll(0):
-            _, place = (
-                self._monitor.recv_multipart()
-            )  # which event, the one that we asked for; whose connection
-            address = place.decode()
+            address = self._monitor.recv_multipart()[1].decode()  # after the event, the one that we asked for
             if address in self._peers:
                 ended.append(self._peers[address])
         return ended

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from random import Random
@@ -14,6 +13,7 @@ from gmsr.agents.feeds.asking import asking
 from gmsr.agents.feeds.correction import extras
 from gmsr.agents.gauge import QUANTITIES, SLOPES
 from gmsr.agents.policies import POLICIES
+from gmsr.agents.spec import load
 from gmsr.agents.view import View
 from gmsr.topology.errors import UserError
 
@@ -96,7 +96,7 @@ def told(text: str, policy: str, reads: tuple[str, ...]) -> Told:
     name = ":".join(named)
     if name not in FEEDS:
         raise UserError(f"--feed: {name!r} is unknown; {_instead(name, FEEDS)}")
-    rule = _resolved(FEEDS[name])
+    rule = load(FEEDS[name])
     correct = given.pop(CORRECT, "no")
     if correct not in ("yes", "no"):
         raise UserError(f"--feed: {text}: {CORRECT}={correct} is neither yes nor no; choose one")
@@ -104,15 +104,15 @@ def told(text: str, policy: str, reads: tuple[str, ...]) -> Told:
         raise UserError(
             f"--feed: {policy} reads {', '.join(reads)}, and {name} carries nothing; choose another"
         )
-    if name == "tokens" and reads != ("idle",):
+    if rule.wants not in (None, reads):
         raise UserError(
             f"--feed: tokens tell who is idle, and {policy} reads {', '.join(reads) or 'nothing'}"
         )
-    asked = given if name == "probe" and reads else None
-    options = {} if name == "probe" else given
+    asked = given if rule.asks and reads else None
+    options = {} if rule.asks else given
     try:
         rule(reads, False, Random(1), **options)
-        if name == "probe":
+        if rule.asks:
             asking(Random(1), 2, 1.0, given)
         corrected = correct == "yes" and bool(reads)
         more = extras(reads) if corrected else ()
@@ -149,17 +149,12 @@ def _instead(name: str, known: Iterable[str]) -> str:
     return f"{meant}choose one of {', '.join(known)}"
 
 
-def _resolved(target: str) -> Any:
-    module, _, name = target.partition(":")
-    return getattr(import_module(module), name)
-
-
 def _load(text: str, target: str) -> Callable[..., Any]:
     """The class, looked for in the current folder too, last, where it can hide nobody else's module."""
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
-        found: Callable[..., Any] = _resolved(target)
+        found: Callable[..., Any] = load(target)
     except Exception as error:  # whatever the user's module raises
         raise UserError(f"--policy: {text}: {type(error).__name__}: {error}") from error
     return found

@@ -21,12 +21,14 @@ an empty one, and the next job goes to a random server.
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ..machine import NEVER
 from .base import number
 
 MOST_WAITING = 100_000
+D, RATE = "2", "3"
+"""Questions a job unless the user says otherwise: together, and for a pool."""
 FEWEST = 2
 """A pool of fewer answers is no choice."""
 DELTA = 1.0
@@ -40,32 +42,40 @@ class Job(NamedTuple):
     size: float
 
 
-class Asking(Protocol):
+class Asking:
     """One dispatcher's questions. Servers go by numbers; ``able`` are those that can be chosen."""
+
+    __slots__ = ("_random",)
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for answers."""
+        return 0
 
     def arrived(self, job: Job, able: Sequence[int], now: float) -> list[int]:
         """A job: whom to ask at once."""
+        raise NotImplementedError
 
     def answered(self, server: int, now: float) -> None:
         """A server has reported."""
 
     def ready(self, now: float) -> Iterator[tuple[Job, list[int]]]:
         """Jobs to be sent now, each to one of these servers; to anyone, if there are none."""
+        raise NotImplementedError
 
     def anybody(self, able: Sequence[int]) -> list[int]:
-        """Candidates for a job that no answer helps."""
+        """Candidates for a job that no answer helps: one at random."""
+        return [able[int(self._random.random() * len(able))]]
 
     def used(self, server: int, worst: int) -> None:
         """A job went there; ``worst`` is who of those that it could choose among is the last."""
 
     def deadline(self) -> float:
         """When a job is ready though nobody answers."""
-
-    def __bool__(self) -> bool:
-        """Yes."""
-
-    def __len__(self) -> int:
-        """Jobs that wait."""
+        return NEVER
 
 
 class _Waiting:
@@ -78,22 +88,21 @@ class _Waiting:
         self.deadline = deadline
 
 
-class Together:
+class Together(Asking):
     """``probe:d=…``. A server's answers are taken for its questions in order."""
 
-    __slots__ = ("_count", "_patience", "_random", "_ready", "_waiting")
+    __slots__ = ("_count", "_patience", "_ready", "_waiting")
 
-    def __init__(self, random: Random, patience: float, d: str = "2") -> None:
+    def __init__(self, random: Random, patience: float, d: str = D) -> None:
+        super().__init__(random)
         self._count = int(number("d", d, 1, 1000, open_below=False))
-        self._random = random
         self._patience = patience
         self._waiting: deque[_Waiting] = deque()
         self._ready: list[tuple[Job, list[int]]] = []
 
-    def __bool__(self) -> bool:
-        return True  # also while nobody waits
-
-    def __len__(self) -> int:
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for answers."""
         return len(self._waiting)
 
     def arrived(self, job: Job, able: Sequence[int], now: float) -> list[int]:
@@ -124,23 +133,16 @@ class Together:
             for each in done:
                 yield each.job, each.answers
 
-    def anybody(self, able: Sequence[int]) -> list[int]:
-        """One at random."""
-        return [able[int(self._random.random() * len(able))]]
-
-    def used(self, server: int, worst: int) -> None:
-        """Answers serve one job."""
-
     def deadline(self) -> float:
         """The first to lose patience is the first that came."""
         return self._waiting[0].deadline if self._waiting else NEVER
 
 
-class Pool:
+class Pool(Asking):
     """``probe:pool=…``. Servers with an answer in the pool, the oldest first."""
 
     __slots__ = (
-        "_age", "_credit", "_debit", "_entries", "_random", "_rate", "_ready", "_remove", "_reuse", "_size", "_turn",
+        "_age", "_credit", "_debit", "_entries", "_rate", "_ready", "_remove", "_reuse", "_size", "_turn",
     )  # fmt: skip
 
     def __init__(
@@ -148,12 +150,12 @@ class Pool:
         random: Random,
         servers: int,
         pool: str = "16",
-        rate: str = "3",
+        rate: str = RATE,
         age: str = "1",
         remove: str = "1",
         reuse: str = "",
     ) -> None:
-        self._random = random
+        super().__init__(random)
         self._size = int(number("pool", pool, FEWEST, 1000, open_below=False))
         self._rate = number("rate", rate, 0.0, 100.0)
         self._age = number("age", age, 0.0, 1e6)
@@ -164,12 +166,6 @@ class Pool:
         self._debit = 0.0  # answers that are to go
         self._turn = 0  # of who is removed
         self._ready: list[Job] = []
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __len__(self) -> int:
-        return 0
 
     def _reuses(self, servers: int) -> float:
         """b = max(1, (1 + δ) / ((1 − m/n)·r_probe − r_remove)), Prequal's equation (1); n servers, m places."""
@@ -204,10 +200,6 @@ class Pool:
                 del self._entries[next(iter(self._entries))]
             yield self._ready.pop(0), list(self._entries) if len(self._entries) >= FEWEST else []
 
-    def anybody(self, able: Sequence[int]) -> list[int]:
-        """One at random."""
-        return [able[int(self._random.random() * len(able))]]
-
     def used(self, server: int, worst: int) -> None:
         """Wears the answer out, and lets others go."""
         if server in self._entries:
@@ -220,10 +212,6 @@ class Pool:
             self._turn += 1
             oldest = next(iter(self._entries))
             del self._entries[worst if self._turn % 2 == 0 and worst in self._entries else oldest]
-
-    def deadline(self) -> float:
-        """Nobody waits."""
-        return NEVER
 
 
 def asking(random: Random, servers: int, patience: float, options: Mapping[str, str]) -> Asking:

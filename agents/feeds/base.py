@@ -5,11 +5,13 @@ local correction (``correction.py``) the slopes that it needs follow, and last t
 dispatcher that the server had taken in. Its sequence is the frame's: ``broker.inlet`` drops what was overtaken, so
 that a late report never overwrites a newer one.
 
-``COST`` of each feed is its documented formula, which ``gmsr overhead`` puts beside the count.
+Each feed's file says what it costs, in reports and questions a job with D dispatchers a server; beside the count
+``launch.record.feeding`` works that out from a run's journals.
 """
 
 from collections.abc import Sequence
 from random import Random
+from typing import ClassVar
 
 from gmsr.broker.wire import REPORT
 
@@ -30,10 +32,8 @@ class Feed:
     """
 
     __slots__ = (
-        "_came",
         "_last_came",
         "_random",
-        "_reads",
         "_typical",
         "corrected",
         "dispatchers",
@@ -43,16 +43,18 @@ class Feed:
 
     reports = True
     """Whether servers report at all."""
+    asks = False
+    """Whether dispatchers ask: then the options are theirs (``asking``)."""
+    wants: ClassVar[tuple[str, ...] | None] = None
+    """What the policy must read, if not anything will do."""
 
     def __init__(self, reads: Sequence[str], corrected: bool, random: Random) -> None:
-        self._reads = reads
         self.corrected = corrected
         self._random = random
         self.dispatchers: list[str] = []
         self.own: dict[str, int] = {}
         self.seen: dict[str, int] = {}
-        self._came = 0  # jobs so far, at the present turn
-        self._last_came = -1  # and when all were told last
+        self._last_came = -1  # jobs that had come when all were told last
         self._typical = -1.0  # jobs between two reports to all
 
     def joined(self, dispatcher: str, gauge: Gauge, jobs: int, outbox: Outbox, now: float) -> None:
@@ -72,7 +74,6 @@ class Feed:
 
     def tell(self, gauge: Gauge, jobs: int, came: int, outbox: Outbox, now: float) -> None:
         """The turn is over, ``jobs`` jobs are here, and so many came in all: whoever should know is told."""
-        self._came = came
 
     def deadline(self) -> float:
         """When ``tell`` has something to say though nothing happens."""
@@ -89,8 +90,8 @@ class Feed:
             message = (*message, float(self.seen.get(dispatcher, -1)))
         outbox.setdefault(dispatcher, []).append(message)
 
-    def _say_all(self, gauge: Gauge, jobs: int, outbox: Outbox, now: float) -> None:
-        self._measure()
+    def _say_all(self, gauge: Gauge, jobs: int, came: int, outbox: Outbox, now: float) -> None:
+        self._measure(came)
         if self.corrected:
             for dispatcher in self.dispatchers:
                 self._say(dispatcher, gauge, jobs, outbox, now)
@@ -109,13 +110,13 @@ class Feed:
         ahead = 1.0 if self.corrected else max(self._typical - 1.0, 0.0)
         return (*gauge.values(jobs), *gauge.slope(jobs, ahead))
 
-    def _measure(self) -> None:
-        came = self._came - self._last_came
+    def _measure(self, came: int) -> None:
+        since = came - self._last_came
         if self._last_came >= 0:
             self._typical = (
-                came if self._typical < 0.0 else self._typical + REMEMBERED * (came - self._typical)
+                since if self._typical < 0.0 else self._typical + REMEMBERED * (since - self._typical)
             )
-        self._last_came = self._came
+        self._last_came = came
 
 
 def number(name: str, text: str, least: float, most: float, open_below: bool = True) -> float:

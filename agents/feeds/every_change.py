@@ -1,7 +1,8 @@
 """``every-change``: whenever what it reports has changed, a server tells all its dispatchers.
 
 Changes of one wake-up are told together, and a value that came out the same is no change. A report due to a
-dispatcher together with a completion shares its frame.
+dispatcher together with a completion shares its frame. Cost: 2·D reports a job at most, D when it comes and D when it
+goes.
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,6 @@ class EveryChange(Feed):
 
     __slots__ = ("_last",)
 
-    COST = (
-        "2·D reports a job at most: one to each of the server's D dispatchers when it comes, one when it goes"
-    )
-
     def __init__(self, reads: Sequence[str], corrected: bool, random: Random) -> None:
         super().__init__(reads, corrected, random)
         self._last: Values = ()
@@ -35,5 +32,4 @@ class EveryChange(Feed):
         values = gauge.values(jobs)
         if values != self._last:
             self._last = values
-            self._came = came
-            self._say_all(gauge, jobs, outbox, now)
+            self._say_all(gauge, jobs, came, outbox, now)

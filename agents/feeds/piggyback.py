@@ -1,6 +1,7 @@
 """``piggyback``: a dispatcher hears how a server stands when a job of its own comes back, in the same frame.
 
-Who sends nothing to a server learns nothing of it; what it knew stays as it was.
+Who sends nothing to a server learns nothing of it; what it knew stays as it was. Cost: 1 report a frame of
+completions, 1 a job where each comes alone.
 """
 
 from gmsr.broker.wire import COMPLETION
@@ -15,11 +16,8 @@ class Piggyback(Feed):
 
     __slots__ = ()
 
-    COST = "1 report a frame of completions: 1 a job where each comes alone"
-
     def tell(self, gauge: Gauge, jobs: int, came: int, outbox: Outbox, now: float) -> None:
         """Tell those who are told of a completion now."""
-        self._came = came
         for dispatcher in self.dispatchers:
             if dispatcher in outbox and any(message[0] == COMPLETION for message in outbox[dispatcher]):
                 self._say(dispatcher, gauge, jobs, outbox, now)

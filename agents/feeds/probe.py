@@ -1,4 +1,7 @@
-"""``probe``: a server answers who asks, and says nothing otherwise. What dispatchers ask is ``asking.py``'s."""
+"""``probe``: a server answers who asks, and says nothing otherwise. What dispatchers ask is ``asking.py``'s.
+
+Cost: d questions and d reports a job; with a pool, rate questions and rate reports a job.
+"""
 
 from .base import Feed
 
@@ -8,4 +11,4 @@ class Probe(Feed):
 
     __slots__ = ()
 
-    COST = "d questions and d reports a job; with a pool, rate questions and rate reports a job"
+    asks = True

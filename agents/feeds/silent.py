@@ -11,7 +11,6 @@ class Silent(Feed):
     __slots__ = ()
 
     reports = False
-    COST = "0 reports"
 
     def asked(self, dispatcher: str, gauge: Gauge, jobs: int, outbox: Outbox, now: float) -> None:
         """It has nothing to say."""

@@ -2,11 +2,13 @@
 
 The idle tokens of join-idle-queue (Lu, Xie, Kliot, Geller, Larus, Greenberg, "Join-Idle-Queue", Performance Evaluation
 68, 2011, JIQ-Random): the report is the token, and the policy spends it with the next job that it sends there. A
-dispatcher never learns that a server has ceased to be idle by others' jobs.
+dispatcher never learns that a server has ceased to be idle by others' jobs. Cost: 1 report each time that
+a server falls idle, 1 a job at most.
 """
 
 from collections.abc import Sequence
 from random import Random
+from typing import ClassVar
 
 from ..gauge import Gauge
 from ..machine import Outbox
@@ -18,7 +20,7 @@ class Tokens(Feed):
 
     __slots__ = ("_idle",)
 
-    COST = "1 report each time that a server falls idle: 1 a job at most"
+    wants: ClassVar[tuple[str, ...] | None] = ("idle",)
 
     def __init__(self, reads: Sequence[str], corrected: bool, random: Random) -> None:
         super().__init__(reads, corrected, random)

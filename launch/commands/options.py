@@ -140,3 +140,13 @@ def _plain(value: object) -> object:
     if isinstance(value, float) and not abs(value) < float("inf"):
         return None
     return value
+
+
+def virtual_pace(text: str) -> float:
+    """A pace under virtual time, where 'auto' has nothing to try. Raises UserError for what is no number."""
+    from gmsr.topology.errors import UserError
+
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UserError(f"--pace: {text!r} is no number; virtual time needs no trial, give one") from error

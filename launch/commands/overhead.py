@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import AS_JSON, FILE, PLOT, emit, opened, run_options
+from .options import AS_JSON, FILE, PLOT, emit, opened, run_options, virtual_pace
 
 
 @click.command()
@@ -59,7 +59,9 @@ def command(
     fit, left_out = overhead.pairs(named, told)
     options = plan.options(topology, **chosen)._replace(policy=named[0])
     options = (
-        plan.options(topology, **chosen, pace=number(pace)) if simulated else resolve(topology, options, pace)
+        plan.options(topology, **chosen, pace=virtual_pace(pace))
+        if simulated
+        else resolve(topology, options, pace)
     )
     found = overhead.everything(topology, options, fit, repeats, simulated, growth)
     found["left_out"] = left_out
@@ -68,13 +70,3 @@ def command(
 
         draw(found, plot)
     emit(found) if as_json else click.echo(overhead.text(found))
-
-
-def number(pace: str) -> float:
-    """Under virtual time no pace can be found by trial."""
-    from gmsr.topology.errors import UserError
-
-    try:
-        return float(pace)
-    except ValueError as error:
-        raise UserError(f"--pace: {pace!r} is no number; virtual time needs no trial, give one") from error

@@ -5,7 +5,17 @@ from typing import Any
 
 import click
 
-from .options import AS_JSON, FILE, emit, fault_options, opened, present, run_options, with_faults
+from .options import (
+    AS_JSON,
+    FILE,
+    emit,
+    fault_options,
+    opened,
+    present,
+    run_options,
+    virtual_pace,
+    with_faults,
+)
 
 
 @click.command()
@@ -43,15 +53,10 @@ def command(
 
     Heartbeats are a tenth of a second times the pace, as in a run of that pace.
     """
-    from gmsr.topology.errors import UserError
-
     from .. import plan
     from ..world.repeats import Failure, shrunk, simulate_all
 
-    try:
-        speed = float(pace)
-    except ValueError as error:
-        raise UserError(f"--pace: {pace!r} is no number; virtual time needs no trial, give one") from error
+    speed = virtual_pace(pace)
     topology = opened(file, load)
     options = plan.options(
         topology, pace=speed, again=delivery == "at-least-once", drop=drop_orphans, chaos=chaos, **chosen

@@ -283,7 +283,7 @@ def home() -> str | None:
 
 def main(arguments: list[str]) -> None:
     """``[--survive] [module:function]``: serve; the function is called in the agents' place."""
-    from gmsr.agents.process import load
+    from gmsr.agents.spec import load
 
     named = [argument for argument in arguments if not argument.startswith("--")]
     agent = load(named[0] if named else DEFAULT_AGENT)

@@ -5,18 +5,23 @@ band, or fell to idle; the feed's own rule says who is told. Changes of one wake
 so that a busy live run sends fewer; in virtual time every instant is a turn of its own.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmsr.agents.ages import middle
+from gmsr.agents.feeds.asking import RATE, D
 from gmsr.agents.feeds.correction import SLOPED, moved
+from gmsr.agents.feeds.on_change import BY, off
+from gmsr.agents.feeds.periodic import EVERY
 from gmsr.agents.gauge import SLOPES, Gauge
+from gmsr.topology.graph import Server
 
 from ..choices import Told, told
 from .collect import Collected, ended
-from .folder import Folder
+from .folder import Folder, Plan
 
 
 def expected(folder: Folder, run: Collected) -> float | None:
@@ -40,9 +45,13 @@ def expected(folder: Folder, run: Collected) -> float | None:
         return greeted + jobs * _questions(folder, run, feed)
     if name == "piggyback":
         return greeted + float(np.count_nonzero(~np.isnan(run.visits["departed"])))
+    dispatchers: dict[str, list[int]] = {server: [] for server in run.servers}
+    for edge in folder.topology.edges:
+        dispatchers[edge.server].append(run.dispatchers.index(edge.dispatcher))
+    servers = {each.id: each for each in folder.topology.servers}
     return greeted + sum(
-        _told_by(folder, run, feed, name, server, len(folder.topology.dispatchers_of(server)))
-        for server in run.servers
+        _told_by(plan, feed, name, servers[server], dispatchers[server], path)
+        for server, path in zip(run.servers, _paths(run), strict=True)
     )
 
 
@@ -72,28 +81,29 @@ def ages(run: Collected) -> dict[str, Any]:
 def _questions(folder: Folder, run: Collected, feed: Told) -> float:
     """Questions and answers a job, over dispatchers: no more are asked than there are servers."""
     asking = feed.asking or {}
-    wanted = float(asking.get("rate", "3")) if "pool" in asking else float(asking.get("d", "2"))
+    wanted = float(asking.get("rate", RATE)) if "pool" in asking else float(asking.get("d", D))
     owners = np.bincount(run.jobs["dispatcher"], minlength=len(run.dispatchers))
     known = np.array([len(folder.topology.servers_of(name)) for name in run.dispatchers])
     return float(2.0 * (owners * np.minimum(wanted, known)).sum() / max(owners.sum(), 1))
 
 
-def _told_by(folder: Folder, run: Collected, feed: Told, name: str, server: str, dispatchers: int) -> float:
-    """Reports of one server."""
-    path = _path(run, server)
+def _told_by(
+    plan: Plan, feed: Told, name: str, server: Server, dispatchers: list[int], path: "_Path"
+) -> float:
+    """Reports of one server to its dispatchers."""
     times, counts = path.times, path.counts
     if name == "periodic":
-        return dispatchers * float(times[-1] if len(times) else 0.0) / float(feed.options.get("every", "0.1"))
+        last = float(times[-1]) if len(times) else 0.0
+        return len(dispatchers) * last / float(feed.options.get("every", EVERY))
     if name == "tokens":
         return float(np.count_nonzero(counts[1:] == 0))
-    gauge = _gauge(folder, server, feed)
+    gauge = Gauge([*plan["reads"], *feed.extras], server.curve, plan["scale"], server.width)
     if name == "every-change":
         values = np.array([gauge.values(jobs) for jobs in range(int(counts.max(initial=0)) + 1)])[counts]
-        return dispatchers * float(np.count_nonzero((values[1:] != values[:-1]).any(axis=1)))
-    by = float(feed.options.get("by", "0.3"))
-    mine = [run.dispatchers.index(edge.dispatcher) for edge in folder.topology.dispatchers_of(server)]
-    sloped = [quantity in SLOPED for quantity in folder.plan["reads"] if quantity not in SLOPES]
-    return float(sum(_exits(path, gauge, by, sloped, who if feed.corrected else None) for who in mine))
+        return len(dispatchers) * float(np.count_nonzero((values[1:] != values[:-1]).any(axis=1)))
+    by = float(feed.options.get("by", BY))
+    sloped = [quantity in SLOPED for quantity in plan["reads"] if quantity not in SLOPES]
+    return float(sum(_exits(path, gauge, by, sloped, who if feed.corrected else None) for who in dispatchers))
 
 
 class _Path(NamedTuple):
@@ -105,22 +115,21 @@ class _Path(NamedTuple):
     counts: NDArray[Any]  # jobs there: one more than times
 
 
-def _path(run: Collected, server: str) -> _Path:
+def _paths(run: Collected) -> Iterator[_Path]:
+    """Of each server, in order."""
     visits = run.visits
-    own = visits["server"] == run.servers.index(server)
-    went = ended(visits)[own]
-    gone = ~np.isnan(went)
-    times = np.concatenate([visits["arrived"][own], went[gone]])
-    steps = np.concatenate([np.ones(len(went), np.int64), -np.ones(int(gone.sum()), np.int64)])
-    owners = np.concatenate([visits["dispatcher"][own], visits["dispatcher"][own][gone]])
-    order = np.argsort(times, kind="stable")
-    return _Path(times[order], steps[order], owners[order], np.concatenate([[0], np.cumsum(steps[order])]))
-
-
-def _gauge(folder: Folder, server: str, feed: Told) -> Gauge:
-    plan = folder.plan
-    own = next(each for each in folder.topology.servers if each.id == server)
-    return Gauge([*plan["reads"], *feed.extras], own.curve, plan["scale"], own.width)
+    order = np.argsort(visits["server"], kind="stable")
+    ends = np.cumsum(np.bincount(visits["server"], minlength=len(run.servers)))[:-1]
+    came, went, owners = visits["arrived"], ended(visits), visits["dispatcher"]
+    for own in np.split(order, ends):
+        gone = own[~np.isnan(went[own])]
+        times = np.concatenate([came[own], went[gone]])
+        steps = np.concatenate([np.ones(len(own), np.int64), -np.ones(len(gone), np.int64)])
+        by_time = np.argsort(times, kind="stable")
+        counts = np.concatenate([[0], np.cumsum(steps[by_time])])
+        yield _Path(
+            times[by_time], steps[by_time], np.concatenate([owners[own], owners[gone]])[by_time], counts
+        )
 
 
 def _exits(path: _Path, gauge: Gauge, by: float, sloped: list[bool], who: int | None) -> int:
@@ -135,7 +144,7 @@ def _exits(path: _Path, gauge: Gauge, by: float, sloped: list[bool], who: int | 
         values = gauge.values(jobs)
         for index, value in enumerate(values):
             believed = moved(sloped[index], told[index], fall, rise, own) if own else told[index]
-            if value != believed and not abs(value - believed) <= by * max(abs(value), abs(believed)):
+            if off(value, believed, by):
                 exits, own, told = exits + 1, 0, values
                 if gauge.slopes:
                     fall, rise = gauge.slope(jobs, 1.0)

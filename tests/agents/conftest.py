@@ -18,9 +18,9 @@ from gmsr.agents.ledger import Ledger
 from gmsr.agents.machine import NEVER, Machine
 from gmsr.agents.offering import Offering
 from gmsr.agents.policies import POLICIES
-from gmsr.agents.process import load
 from gmsr.agents.server import Server
 from gmsr.agents.sight import Sight
+from gmsr.agents.spec import load
 from gmsr.agents.suspicion import Suspicion
 from gmsr.agents.terms import Service, Terms, Upkeep
 from gmsr.agents.view import View

@@ -40,7 +40,7 @@ def test_a_job_waits_for_all_its_answers() -> None:
     first, second = together.arrived(JOB, ABLE, 0.0)
     together.answered(first, 0.1)
     assert not list(together.ready(0.1))
-    assert len(together) == 1
+    assert together.waiting == 1
     together.answered(second, 0.2)
     assert list(together.ready(0.2)) == [(JOB, [first, second])]
     assert together.deadline() == NEVER

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gmsr.agents.gauge import QUANTITIES, SLOPES
 from gmsr.agents.policies import POLICIES
-from gmsr.agents.process import load
+from gmsr.agents.spec import load
 from gmsr.agents.view import View
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from gmsr.agents.policies import POLICIES
 from gmsr.agents.policies.dgd import projected
 from gmsr.agents.policies.edf import Schedule
-from gmsr.agents.process import load
 from gmsr.agents.sight import Sight
+from gmsr.agents.spec import load
 from gmsr.agents.view import View
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gmsr.agents.policies import POLICIES
 from gmsr.agents.policies.gmsr import Gmsr
 from gmsr.agents.policies.tournament import Tournament
-from gmsr.agents.process import load
+from gmsr.agents.spec import load
 from gmsr.agents.view import View
 
 KEY = st.tuples(st.sampled_from([0.0, 1.0, 2.0, float("inf")]), st.integers(0, 2))

@@ -8,7 +8,7 @@ from gmsr.agents.feeds import FEEDS
 from gmsr.agents.feeds.correction import CORRECTED, extras
 from gmsr.agents.journal import JOB_ROW, VISIT_ROW
 from gmsr.agents.policies import POLICIES
-from gmsr.agents.process import load
+from gmsr.agents.spec import load
 
 from .frames import RUN
 from .tape import Tape

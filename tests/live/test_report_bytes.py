@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from gmsr.agents.policies import POLICIES
-from gmsr.agents.process import load
+from gmsr.agents.spec import load
 from gmsr.broker import wire
 from gmsr.topology import curves
 
