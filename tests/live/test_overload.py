@@ -9,18 +9,16 @@ from gmsr.launch.plan import Options
 from gmsr.launch.run import run
 from gmsr.topology.files import load
 
+from .faithful import faithful
+
 pytestmark = [pytest.mark.slow, pytest.mark.live]
 
 
 def test_throughput_the_stable_set_and_its_workload(tmp_path: Path) -> None:
     """Strictly increasing curves: all three within 5 % of the prediction."""
     topology = load(packaged.path("overloaded")).topology
-    for pace in (4.0, 1.5):  # a machine that is busy with other things needs a slower one
-        options = Options("gmsr", "every-change", 80.0, 30.0, 3, scale=50.0, pace=pace)
-        summary = run(topology, options, tmp_path / f"run-{pace:g}")
-        assert summary["valid"], summary["warnings"]
-        if summary["fidelity"]["relative"] < 0.01:
-            break
+    options = Options("gmsr", "every-change", 80.0, 30.0, 3, scale=50.0)
+    _, summary = faithful(topology, options, tmp_path, (4.0, 1.5), 0.01)
     found = summary["overload"]
     assert summary["optimum"] is None
     assert found["throughput"]["measured"] == pytest.approx(found["throughput"]["predicted"], rel=0.05)
