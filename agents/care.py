@@ -127,7 +127,7 @@ class Care:
 
     def _give_up(self, job: int, server: int, cause: str, now: float, left: bool = True) -> None:
         ledger = self.ledger
-        self.sight.given_up(server)
+        self.sight.given_up(server, job)
         again = (
             self._terms.again and self.view.numbers and cause != "full" and self._offering.phase != CLOSING
         )
@@ -187,7 +187,7 @@ class Care:
             known.doubt = True
         elif kind == wire.REFUSED:
             if self.ledger.holder(message[1]) == server:
-                self.sight.given_up(server)
+                self.sight.given_up(server, message[1])
                 self.ledger.lose(message[1], "refused")
         elif kind == wire.LEAVING:
             if server not in self._leaving:

@@ -80,9 +80,12 @@ class Dispatcher(Care):
         for message in messages:
             kind = message[0]
             if kind == COMPLETION:
-                sent = ledger.complete(server, message[1], now)
-                if sent is not None:
-                    sight.completed(server, now - sent, now)
+                job = message[1]
+                sent = ledger.complete(server, job, now)
+                if sent is None:
+                    sight.stray(server, job)
+                else:
+                    sight.completed(server, job, now - sent, now)
             elif kind == REPORT and len(message) == sight.width:
                 sight.reported(server, message)
                 if self._asking:

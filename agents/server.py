@@ -215,6 +215,10 @@ class Server:
         index = self._index[dispatcher]
         return {visit.job for visit in self.sharing.held() if visit.dispatcher == index}
 
+    def more(self, dispatcher: str) -> int:
+        """How many more of a dispatcher's jobs are here than when it was told last (with local correction)."""
+        return self._feed.own.get(dispatcher, 0)
+
     def validate(self) -> None:
         """Every job that came is here, has left, or was thrown out."""
         assert self.arrived == self.departed + self.dropped + len(self.sharing)

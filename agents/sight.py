@@ -94,12 +94,12 @@ class Sight:
         if self._correction:
             self._correction.sent(server, job)
 
-    def completed(self, server: int, latency: float, now: float) -> None:
+    def completed(self, server: int, job: int, latency: float, now: float) -> None:
         """One has come back, so many emulated seconds after it was sent."""
         view = self.view
         view.add(server, -1)
         if self._correction:
-            self._correction.ended(server)
+            self._correction.completed(server, job)
         if self._learn and (place := view.place[server]) >= 0:
             view.now = now
             try:
@@ -107,11 +107,16 @@ class Sight:
             except Exception as error:
                 self._fail(error)
 
-    def given_up(self, server: int) -> None:
+    def stray(self, server: int, job: int) -> None:
+        """One that we had given up has left all the same."""
+        if self._correction:
+            self._correction.completed(server, job)
+
+    def given_up(self, server: int, job: int) -> None:
         """One is lost, or goes elsewhere."""
         self.view.add(server, -1)
         if self._correction:
-            self._correction.ended(server)
+            self._correction.given_up(server, job)
 
     def reported(self, server: int, report: Sequence[float]) -> None:
         """A report came: its kind, its time, its values."""

@@ -8,9 +8,13 @@ dispatcher's own doing, and as old as the report about everybody else's.
 
 It costs 27 bytes a report, 9 where the policy reads numbers of jobs, which need no slopes. Marginals only are learned:
 a slope is the difference of two.
+
+An edge is an ordered stream, so a server that has taken in one of our jobs has taken in, or will never see, all that
+we had sent it before; a completion says that of its job as well as a report does of the newest that was seen. What is
+remembered are jobs in flight and a number, however long no report comes. (Of a job that is sent again, to the same
+server, word of its first copy is taken for word of the second: the view is then one job off until the next report.)
 """
 
-from collections import deque
 from collections.abc import Sequence
 
 from ..gauge import SLOPES
@@ -40,13 +44,24 @@ def moved(sloped: bool, value: float, fall: float, rise: float, jobs: int) -> fl
 class _Own:
     """What is known of one server: its report, and our jobs that are not in it."""
 
-    __slots__ = ("done", "fall", "fresh", "rise", "values")
+    __slots__ = ("done", "fall", "fresh", "reached", "rise", "sends", "values")
 
     def __init__(self, values: Sequence[float]) -> None:
         self.values = values
         self.fall = self.rise = 0.0
-        self.fresh: deque[int] = deque()  # sent, and not seen when it reported
-        self.done = 0  # completed since
+        self.sends = 0  # jobs that we have sent it
+        self.reached = 0  # of those, how many it must have taken in, or will never see
+        self.fresh: dict[int, int] = {}  # in flight and not in the report: the how manieth each was, in order
+        self.done = 0  # of those in the report, how many have left
+
+    def took(self, job: float) -> None:
+        """It has taken in this one."""
+        self.reached = max(self.reached, self.fresh.get(job, 0))  # type: ignore[call-overload]
+
+    def lost(self, job: int) -> None:
+        """This one is no longer there."""
+        if self.fresh.pop(job, None) is None:
+            self.done += 1
 
 
 class Correction:
@@ -62,13 +77,21 @@ class Correction:
     def sent(self, server: int, job: int) -> None:
         """One more of ours is under way."""
         own = self._known(server)
-        own.fresh.append(job)
+        own.sends += 1
+        own.fresh[job] = own.sends
         self._correct(server, own)
 
-    def ended(self, server: int) -> None:
-        """One of ours has left, or never came."""
+    def completed(self, server: int, job: int) -> None:
+        """One of ours has left, whether we still waited for it or not."""
         own = self._known(server)
-        own.done += 1
+        own.took(job)
+        own.lost(job)
+        self._correct(server, own)
+
+    def given_up(self, server: int, job: int) -> None:
+        """One of ours never came, or is as good as lost."""
+        own = self._known(server)
+        own.lost(job)
         self._correct(server, own)
 
     def reported(self, server: int, values: Sequence[float], time: float, seen: float) -> None:
@@ -78,9 +101,10 @@ class Correction:
         if len(values) > width:
             own.fall, own.rise = values[width:]
         own.done = 0
+        own.took(seen)
         fresh = own.fresh
-        while fresh and fresh[0] <= seen:
-            fresh.popleft()
+        while fresh and fresh[first := next(iter(fresh))] <= own.reached:
+            del fresh[first]
         self._view.reported(server, own.values, time)
         if fresh:
             self._correct(server, own)

@@ -122,11 +122,10 @@ def chaos(runs: int, seconds: float, first: int, as_json: bool) -> int | None:
 @AS_JSON
 def endurance(minutes: float, rate: float, as_json: bool) -> int | None:
     """Private memory of every agent over a long run, and whether anything is lost."""
-    from ..bench.patience import endurance as measure
-    from ..bench.patience import text
+    from ..bench import patience
 
-    found = measure(minutes, rate)
-    emit(found) if as_json else click.echo(text(found))
+    found = patience.endurance(minutes, rate)
+    emit(found) if as_json else click.echo(patience.endurance_text(found))
     return None if found["flat"] and found["valid"] and not found["lost"] else 1
 
 
@@ -135,12 +134,11 @@ def endurance(minutes: float, rate: float, as_json: bool) -> int | None:
 @AS_JSON
 def alarms(minutes: float, as_json: bool) -> int | None:
     """False alarms in a long run at the highest rate that this machine carries: there should be none."""
-    from ..bench.patience import alarms as measure
-    from ..bench.patience import text
+    from ..bench import patience
 
-    found = measure(minutes)
-    emit(found) if as_json else click.echo(text(found))
-    return 1 if found["alarms"] else None
+    found = patience.alarms(minutes)
+    emit(found) if as_json else click.echo(patience.alarms_text(found))
+    return None if found["alarms"] == 0 else 1
 
 
 @command.command()

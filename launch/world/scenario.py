@@ -25,6 +25,9 @@ MOST_FAULTS = 8
 SHARE_THAT_GROWS = 0.25
 SCALES = (1.0, 1.0, 4.0, 16.0)
 LATENCIES = (0.0, 0.0, 0.0005, 0.02)
+FEEDS = ("", "", "every-change", "on-change:by=0.1", "every-change:correct=yes", "periodic:every=0.2,correct=yes",
+         "piggyback:correct=yes", "probe:d=2,correct=yes", "probe:pool=2")  # fmt: skip
+"""Of ``gmsr``, which goes with any; others have their own."""
 
 
 class Scenario(NamedTuple):
@@ -64,8 +67,10 @@ def scenario(seed: int) -> Scenario:
         f"scenario-{seed}", fronts, backs, edges, scale=random.choice(SCALES), sizes=Sizes(_sizes(random))
     )
     rules = [name for name in POLICIES if name != "oracle"]
+    policy = "gmsr" if random.random() < 0.5 else random.choice(rules)
     options = plan.Options(
-        policy="gmsr" if random.random() < 0.5 else random.choice(rules),
+        policy=policy,
+        feed=random.choice(FEEDS) if policy == "gmsr" else "",
         duration=DURATION_S,
         warmup=0.0,
         seed=seed,
