@@ -97,7 +97,7 @@ def prove(run_dir: Path, seen: Mapping[str, Any] | None = None) -> Proof:
         None if looked is None else len(looked["connections"]),
         None if looked is None else looked["at"],
         messages,
-        ", ".join(folder.plan["reads"]) or "nothing",
+        ", ".join(folder.plan["carries"]) or "nothing",
         contradictions,
     )
 

@@ -23,7 +23,7 @@ from ..record.folder import open_run
 from ..record.text import table
 from ..run import run
 from ..show.progress import Progress
-from .fleet import BEHIND_S, RATES, fleet, testbed
+from .fleet import BEHIND_S, fleet, ladder
 
 SAMPLE_S = 10.0
 PIECE_S = 600.0
@@ -63,11 +63,7 @@ def endurance(minutes: float, rate: float) -> dict[str, Any]:
 
 def alarms(minutes: float) -> dict[str, Any]:
     """Find the highest rate that is carried, then carry it for long, in pieces, and count suspicions."""
-    rungs = []
-    for rate in RATES:
-        if not testbed(rate)["carried"]:
-            break
-        rungs.append(rate)
+    rungs = [rung["rate"] for rung in ladder("") if rung["carried"]]
     pieces: list[dict[str, Any]] = []
     left_s = 60.0 * minutes
     while rungs and left_s > 0.0:

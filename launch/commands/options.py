@@ -24,7 +24,8 @@ _RUN: list[Callable[[Any], Any]] = [
         "--pace", default="1", show_default=True, help="Emulated seconds per real second, or 'auto'."
     ),
     click.option(
-        "--feed", help="How dispatchers are told: NAME:key=value,… [default: the policy's, or every-change]."
+        "--feed",
+        help="How dispatchers are told: NAME:key=value,… [default: the policy's own, or every-change].",
     ),
 ]
 

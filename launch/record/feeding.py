@@ -1,8 +1,8 @@
 """What a feed costs by its formula, from the journals alone: what the counted reports and questions are held against.
 
-The servers' paths (number of jobs over time, from the exact instants of visits) say when a value changed, left its
-band, or fell to idle; the feed's own rule says who is told. Changes of one wake-up are told together by a live server,
-so that a busy live run sends fewer; in virtual time every instant is a turn of its own.
+The servers' paths (jobs there at the end of each turn, from when visits came and were noticed to be over) say when a
+value changed, left its band, or fell to idle; the feed's own rule says who is told. What happens in one turn is told
+together: a busy live server takes several changes in one, in virtual time every instant is a turn of its own.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from gmsr.agents.gauge import SLOPES, Gauge
 from gmsr.topology.graph import Server
 
 from ..choices import Told, told
-from .collect import Collected, ended
+from .collect import Collected
 from .folder import Folder, Plan
 
 
@@ -44,7 +44,7 @@ def expected(folder: Folder, run: Collected) -> float | None:
     if name == "probe":
         return greeted + jobs * _questions(folder, run, feed)
     if name == "piggyback":
-        return greeted + float(np.count_nonzero(~np.isnan(run.visits["departed"])))
+        return greeted + _frames(run)
     dispatchers: dict[str, list[int]] = {server: [] for server in run.servers}
     for edge in folder.topology.edges:
         dispatchers[edge.server].append(run.dispatchers.index(edge.dispatcher))
@@ -78,6 +78,14 @@ def ages(run: Collected) -> dict[str, Any]:
     return {"mean": total / count, "median": middle(cell)}
 
 
+def _frames(run: Collected) -> float:
+    """Frames with completions in them: a turn of a server sends one to each dispatcher whose jobs it let go."""
+    visits = run.visits
+    gone = ~np.isnan(visits["departed"])
+    turns = [visits[column][gone] for column in ("server", "noticed", "dispatcher")]
+    return float(np.unique(np.stack(turns), axis=1).shape[1])
+
+
 def _questions(folder: Folder, run: Collected, feed: Told) -> float:
     """Questions and answers a job, over dispatchers: no more are asked than there are servers."""
     asking = feed.asking or {}
@@ -96,7 +104,7 @@ def _told_by(
         last = float(times[-1]) if len(times) else 0.0
         return len(dispatchers) * last / float(feed.options.get("every", EVERY))
     if name == "tokens":
-        return float(np.count_nonzero(counts[1:] == 0))
+        return float(np.count_nonzero((counts[1:] == 0) & (counts[:-1] > 0)))
     gauge = Gauge([*plan["reads"], *feed.extras], server.curve, plan["scale"], server.width)
     if name == "every-change":
         values = np.array([gauge.values(jobs) for jobs in range(int(counts.max(initial=0)) + 1)])[counts]
@@ -107,12 +115,11 @@ def _told_by(
 
 
 class _Path(NamedTuple):
-    """One server's jobs over time; it begins empty."""
+    """One server's jobs over time; it begins empty. A turn in which jobs came or went has one element each."""
 
-    times: NDArray[Any]  # of arrivals and departures
-    steps: NDArray[Any]  # +1 or −1 at each
-    owners: NDArray[Any]  # whose job
-    counts: NDArray[Any]  # jobs there: one more than times
+    times: NDArray[Any]  # of turns
+    counts: NDArray[Any]  # jobs there at their ends, and at the beginning: one more
+    own: dict[int, NDArray[Any]]  # by dispatcher: how many more of its jobs are there than before
 
 
 def _paths(run: Collected) -> Iterator[_Path]:
@@ -120,16 +127,20 @@ def _paths(run: Collected) -> Iterator[_Path]:
     visits = run.visits
     order = np.argsort(visits["server"], kind="stable")
     ends = np.cumsum(np.bincount(visits["server"], minlength=len(run.servers)))[:-1]
-    came, went, owners = visits["arrived"], ended(visits), visits["dispatcher"]
-    for own in np.split(order, ends):
-        gone = own[~np.isnan(went[own])]
-        times = np.concatenate([came[own], went[gone]])
-        steps = np.concatenate([np.ones(len(own), np.int64), -np.ones(len(gone), np.int64)])
-        by_time = np.argsort(times, kind="stable")
-        counts = np.concatenate([[0], np.cumsum(steps[by_time])])
-        yield _Path(
-            times[by_time], steps[by_time], np.concatenate([owners[own], owners[gone]])[by_time], counts
-        )
+    came, went, owners = visits["arrived"], visits["noticed"], visits["dispatcher"]
+    for here in np.split(order, ends):
+        gone = here[~np.isnan(went[here])]
+        times, turns = np.unique(np.concatenate([came[here], went[gone]]), return_inverse=True)
+        steps = np.concatenate([np.ones(len(here)), -np.ones(len(gone))])
+        whose = np.concatenate([owners[here], owners[gone]])
+
+        def by_turn(
+            weights: NDArray[Any], turns: NDArray[Any] = turns, count: int = len(times)
+        ) -> NDArray[Any]:
+            return np.bincount(turns, weights, count).astype(np.int64)
+
+        counts = np.concatenate([[0], np.cumsum(by_turn(steps))])
+        yield _Path(times, counts, {int(who): by_turn(steps * (whose == who)) for who in np.unique(whose)})
 
 
 def _exits(path: _Path, gauge: Gauge, by: float, sloped: list[bool], who: int | None) -> int:
@@ -137,10 +148,10 @@ def _exits(path: _Path, gauge: Gauge, by: float, sloped: list[bool], who: int | 
     exits, own = 0, 0
     told = gauge.values(0)
     fall, rise = gauge.slope(0, 1.0) if gauge.slopes else (0.0, 0.0)
-    for jobs, step, owner in zip(
-        path.counts[1:].tolist(), path.steps.tolist(), path.owners.tolist(), strict=True
-    ):
-        own += step if owner == who else 0
+    counts = path.counts[1:].tolist()
+    more = path.own[who].tolist() if who in path.own else [0] * len(counts)
+    for jobs, step in zip(counts, more, strict=True):
+        own += step
         values = gauge.values(jobs)
         for index, value in enumerate(values):
             believed = moved(sloped[index], told[index], fall, rise, own) if own else told[index]

@@ -1,9 +1,10 @@
 """What must hold in the world, whatever befalls it. One function a property; each returns what breaks it.
 
 At every turn: a machine's own invariants, and that a dispatcher believes of a server exactly what that told it last,
-once nothing is under way between them; with local correction, moved for its own jobs as the server counts them. When all faults are over and the last of them is digested: every server that
-lives is chosen again, nothing is in doubt, nobody waits for a job that nobody holds, and nothing has piled up. At
-the end: the account of jobs (``record.account``).
+once nothing is under way between them; with local correction, moved for its own jobs as the server counts them. When
+all faults are over and the last of them is digested: every server that lives is chosen again, nothing is in doubt,
+nobody waits for a job that nobody holds, and nothing has piled up. At the end: the account of jobs
+(``record.account``).
 """
 
 from collections.abc import Callable, Iterator, Sequence

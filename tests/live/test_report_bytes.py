@@ -12,6 +12,7 @@ import pytest
 from gmsr.agents.policies import POLICIES
 from gmsr.agents.spec import load
 from gmsr.broker import wire
+from gmsr.launch.choices import choose
 from gmsr.topology import curves
 
 from .bare import Peer, agent, server_spec
@@ -22,13 +23,13 @@ CURVE = {"kind": "hyperbolic", "a": 1000.0, "b": 7.0}
 JOBS = 200
 
 
-def frames_of_a_run(folder: Path, reads: list[str]) -> list[bytes]:
-    """All that a server of ``CURVE`` sends while it serves ``JOBS`` jobs."""
+def frames_of_a_run(folder: Path, reads: list[str], **more: object) -> list[bytes]:
+    """All that a server of ``CURVE`` sends while it serves ``JOBS`` jobs; ``more``: of its specification."""
     address = f"ipc://{folder}/s1.ipc"
     peer = Peer("d1", folder)
     frames: list[bytes] = []
     completed = 0
-    with agent(server_spec(folder, address, CURVE, reads)) as process:
+    with agent(server_spec(folder, address, CURVE, reads) | more) as process:
         peer.connect(peer.socket, "s1", address)
         peer.socket.send_multipart([b"s1", msgpack.packb([3, 1, 1, [wire.HELLO, "run", "d1"]])])
         peer.hear(wire.WELCOME)
@@ -86,3 +87,24 @@ def test_a_report_holds_the_declared_quantities_and_nothing_else(folder: Path, n
     assert {message[0] for message in others} <= {wire.COMPLETION, wire.BYE}
     # Not a byte is left that these messages do not account for.
     assert all(msgpack.packb(msgpack.unpackb(frame)) == frame for frame in frames)
+
+
+def test_by_default_a_report_holds_marginals_and_the_newest_own_job(folder: Path) -> None:
+    """Local correction: how much the marginal falls with a job more and rises with a job less is all else it tells."""
+    chosen = choose("gmsr")
+    frames = frames_of_a_run(
+        folder, ["marginal"], feed=chosen.feed.target, feed_options=chosen.feed.options,
+        extras=list(chosen.feed.extras), corrected=chosen.feed.corrected,
+    )  # fmt: skip
+    curve = curves.make(CURVE)
+    marginals = [curves.difference(curve, jobs, 1.0) for jobs in range(JOBS + 2)]
+    reports = [
+        message[2:] for frame in frames for message in msgpack.unpackb(frame)[3:] if message[0] == wire.REPORT
+    ]
+    for marginal, fall, rise, seen in reports:
+        jobs = min(range(JOBS + 1), key=lambda jobs: abs(marginals[jobs] - marginal))
+        assert marginal == pytest.approx(marginals[jobs], rel=1e-9)
+        assert fall == pytest.approx(marginals[jobs] - marginals[jobs + 1], rel=1e-6, abs=1e-9)
+        assert rise == pytest.approx(marginals[max(jobs - 1, 0)] - marginals[jobs], rel=1e-6, abs=1e-9)
+        assert seen in range(-1, JOBS)
+    assert reports
