@@ -9,6 +9,7 @@ does it take.
 import tempfile
 import threading
 import time
+from math import nan
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import psutil
 
 from gmsr.agents.journal import JOB_ROW, SEGMENT_ROWS
+from gmsr.topology.errors import RunError
 
 from .. import plan
 from ..record.collect import collect
@@ -87,7 +89,11 @@ def _piece(rate: float, duration: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gmsr-bench-") as folder:
         path = Path(folder) / "run"
         options = plan.Options(duration=duration, warmup=min(10.0, duration / 10.0))
-        summary = run(fleet(rate), options, path, Progress(label=f"{rate:g} jobs/s"))
+        try:
+            summary = run(fleet(rate), options, path, Progress(label=f"{rate:g} jobs/s"))
+        except RunError:  # so far behind that agents did not come to an end
+            return {"rate": rate, "seconds": duration, "carried": False, "jobs": 0, "cores": nan, "late_ms_p99": nan,
+                    "late_ms_max": nan, "alarms": 0}  # fmt: skip
         told = collect(open_run(path)).statements.values()
     events = [event for each in told for event in each.get("events", ())]
     late = summary["fidelity"]["lateness"]
