@@ -8,8 +8,10 @@ server that was best: the herd. What damps it: correcting a view for one's own j
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from gmsr.topology.files import load
 from gmsr.topology.graph import Topology
@@ -17,12 +19,16 @@ from gmsr.topology.graph import Topology
 from .. import plan
 from ..overhead import multiplied
 from ..packaged import path as example
+from ..record.intervals import half_width
 from ..record.text import table
 from ..world.simulate import simulate
 from ..world.spread import spread
 
 PERIODS_S = (0.01, 0.1, 0.5, 1.0, 2.0, 5.0)
-ENTRANTS = (("gmsr", ""), ("gmsr", ",correct=yes"), ("gmsr-damped", ""), ("p2c", ""), ("p2c", ",correct=yes"))
+ENTRANTS = (
+    ("gmsr", ""), ("gmsr", ",correct=yes"), ("gmsr-damped", ""), ("p2c", ""), ("p2c", ",correct=yes"),
+    ("p2c:beta=0.7", ""),
+)  # fmt: skip
 CROWDS = (1, 10)
 """Each of the demo's four dispatchers as so many, of a part of its rate."""
 WARMUP_S = 30.0
@@ -70,7 +76,7 @@ def _ratio(run: _Run) -> float:
 
 
 def _half(values: Sequence[float]) -> float | None:
-    return 1.96 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+    return half_width(np.array(values)) if len(values) > 1 else None
 
 
 def text(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -174,3 +174,14 @@ def delays(seconds: float, as_json: bool) -> None:
 
     rows = measure(seconds)
     emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Seeds of each.")
+@AS_JSON
+def feeds(repeats: int, as_json: bool) -> None:
+    """GMSR's own feed beside a report of every change, over the packaged topologies: latency and messages."""
+    from ..bench.feeds import measure, text
+
+    rows = measure(repeats)
+    emit(rows) if as_json else click.echo(text(rows))

@@ -120,3 +120,10 @@ def test_a_policy_sees_only_what_it_declares() -> None:
     view = View(["a"], ("marginal",), [1.0])
     with pytest.raises(KeyError, match="'jobs' is not among what the policy reads"):
         view.column("jobs")
+
+
+def test_a_share_of_jobs_does_not_choose() -> None:
+    """(1 + β): with β = 0.4 the shorter of two queues gets 0.4 + 0.6/2 of the jobs; 5 standard errors."""
+    rule, _ = policy("p2c", [(5.0,), (0.0,)], ("a", "b"), beta="0.4")
+    shorter = sum(rule.choose() for _ in range(20_000)) / 20_000
+    assert shorter == pytest.approx(0.7, abs=5 * (0.21 / 20_000) ** 0.5)
