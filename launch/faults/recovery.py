@@ -67,6 +67,14 @@ def effects(folder: Folder, run: Collected, volume: Mapping[str, float], end: fl
     ]
 
 
+def optima(
+    folder: Folder, run: Collected, volume: Mapping[str, float], end: float
+) -> list[tuple[float, float | None]]:
+    """From when which workload was optimal (None: none is), where faults changed that; empty where there were none."""
+    found = episodes(folder.happenings, folder.topology.edges)
+    return Rest(folder, run, found, volume, end).optima() if found else []
+
+
 def as_it_is(folder: Folder, found: list[Episode], t: float) -> Topology:
     """The topology at an instant: who is there and works, what is connected, with curves and rates as they are."""
     topology = folder.topology
@@ -198,6 +206,17 @@ class Rest:
         begin = each.at if lasts else each.until
         optimum, rate = self._wanted(begin + self._moment)
         return {"optimum": optimum, "recovered": self._after(begin, optimum, rate)}
+
+    def optima(self) -> list[tuple[float, float | None]]:
+        """From when which workload was optimal, as it changed."""
+        made: list[tuple[float, float | None]] = []
+        t = 0.0
+        while t < self._end:
+            optimum, _ = self._wanted(t + self._moment if t else t)
+            if not made or made[-1][1] != optimum:
+                made.append((t, optimum))
+            t = self._next(t)
+        return made
 
     def _after(self, begin: float, optimum: float | None, rate: float) -> float | None:
         over = self._next(begin)

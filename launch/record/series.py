@@ -28,7 +28,8 @@ FEWEST_BINS = 40
 JOBS_A_BIN = 100
 """Fewer make no p99."""
 TAIL_POINTS = 120
-LATENCY_BINS = 80
+BINS_A_DECADE = 20
+FASTEST = 0.002
 
 Column = NDArray[Any]
 
@@ -50,7 +51,7 @@ class Series(NamedTuple):
     p99: Column
     tail_share: Column  # shape (TAIL_POINTS,): share of measured jobs …
     tail: Column  # … that took longer than this
-    density_edges: Column  # shape (LATENCY_BINS + 1,): latencies, logarithmic
+    density_edges: Column  # shape (latencies + 1,): seconds, BINS_A_DECADE each
     density: Column  # share of measured jobs in each
     flows: dict[tuple[str, str], float]  # measured jobs per second from a dispatcher to a server
     marginals: dict[str, float]  # server → mean over the measured time
@@ -168,24 +169,23 @@ def _over_time(run: Collected, end: float) -> tuple[Column, Column, Column, Colu
 
 
 def _tail(latencies: Column) -> tuple[Column, Column]:
-    """Points of the complementary distribution, evenly on a log scale, down to the slowest job."""
+    """Points of the complementary distribution, evenly on a log scale, from the median to the slowest job."""
     if not len(latencies):
         return np.empty(0), np.empty(0)
-    share = np.geomspace(1.0, 1.0 / len(latencies), TAIL_POINTS)
+    share = np.geomspace(0.5, 1.0 / max(len(latencies), 2), TAIL_POINTS)
     place = np.clip(np.round((1.0 - share) * len(latencies)).astype(int), 0, len(latencies) - 1)
     return share, latencies[place]
 
 
 def _density(latencies: Column) -> tuple[Column, Column]:
-    """Jobs by latency, on a log scale."""
+    """Jobs by latency, on a log scale whose bins are the same for all runs; the ``FASTEST`` share is left out."""
     positive = latencies[latencies > 0.0]
     if not len(positive):
         return np.empty(0), np.empty(0)
-    low, high = float(positive[0]), float(positive[-1])
-    edges = np.geomspace(low, max(high, low * 1.01), LATENCY_BINS + 1)
-    edges[0], edges[-1] = low, max(high, low * 1.01)
-    counts, _ = np.histogram(positive, edges)
-    return edges, counts / len(positive)
+    low, high = np.log10([np.quantile(positive, FASTEST), positive[-1]]) * BINS_A_DECADE
+    edges = 10.0 ** (np.arange(np.floor(low), np.floor(high) + 2.0) / BINS_A_DECADE)
+    counts, _ = np.histogram(latencies, edges)
+    return edges, counts / len(latencies)
 
 
 def _flows(run: Collected, measured: Column, span: float) -> dict[tuple[str, str], float]:

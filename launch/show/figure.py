@@ -16,6 +16,11 @@ def writable(out: Path | None, option: str = "--plot") -> None:
         return
     if out.suffix.lower() not in FORMATS:
         raise UserError(f"{option}: {out} ends in neither {' nor '.join(FORMATS)}; name it so")
+    fresh(out, option)
+
+
+def fresh(out: Path, option: str) -> None:
+    """Raise UserError, before the work, if the file exists, or its folder does not."""
     if out.exists():
         raise UserError(f"{option}: {out} exists; name a file that does not, nothing is overwritten")
     if not out.parent.is_dir():

@@ -34,7 +34,10 @@ def chart_config(dark: bool) -> dict[str, Any]:
             "titleFontWeight": "normal", "labelFontSize": 12, "titleFontSize": 12, "labelLimit": 140,
         },
         "legend": {**words, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 180},
-        "range": {"category": list(ON_DARK if dark else COLOURS), "ramp": {"scheme": SEQUENCE}, "heatmap": {"scheme": SEQUENCE}},
+        "range": {
+            "category": list(ON_DARK if dark else COLOURS),
+            "ramp": {"scheme": SEQUENCE}, "heatmap": {"scheme": SEQUENCE},
+        },
         "rule": {"color": tone["text"]},
         "text": {"color": tone["text"], "font": font, "fontSize": 12},
         "bar": {"color": (ON_DARK if dark else COLOURS)[0]},
