@@ -2,8 +2,12 @@
 
 import json
 import shlex
+from collections.abc import Iterable
+from math import isfinite
 from pathlib import PurePath
 from typing import Any
+
+import numpy as np
 
 from ..record.folder import read_json
 from ..record.series import Series
@@ -16,6 +20,7 @@ from .shown import Shown, bands
 LINES = 8
 """Of more servers a chart has rows of colour: so many lines can be told apart."""
 MOST_ROWS = 120
+COLOURED = 0.98
 MOST_EDGES = 3000
 """Of more edges those with the most flow are drawn."""
 
@@ -115,7 +120,24 @@ def _servers(
         order = [each for each in order if each in set(busiest)]
     table = wide(name, series.server_t, {each: values[each] for each in order}, unit)
     width = float(series.server_t[1] - series.server_t[0])
-    return Figure(title, caption, charts.heat(name, unit, order=order, width_s=width), [table])
+    return Figure(
+        title,
+        caption,
+        charts.heat(
+            name,
+            unit,
+            order=order,
+            width_s=width,
+            most=most_of(each for line in order for each in values[line]),
+        ),
+        [table],
+    )
+
+
+def most_of(values: Iterable[float]) -> float:
+    """Where colours end, so that a few far ones do not take all others' difference."""
+    finite = [value for value in values if isfinite(value)]
+    return float(f"{np.quantile(finite, COLOURED):.2g}") if finite else 1.0
 
 
 def _by_place(shown: Shown) -> list[str]:

@@ -88,8 +88,8 @@ def lines(
     return _spec(alt.layer(*layers), HEIGHT)
 
 
-def heat(data: str, value: str, *, order: list[str], width_s: float) -> Spec:
-    """A row for each of many, time to the right, colour by value."""
+def heat(data: str, value: str, *, order: list[str], width_s: float, most: float) -> Spec:
+    """A row for each of many, time to the right, colour by value: from 0 to ``most``, and beyond."""
     chart = (
         alt.Chart(alt.NamedData(name=data))
         .transform_calculate(low=f"datum.t - {width_s / 2}", high=f"datum.t + {width_s / 2}")
@@ -98,7 +98,7 @@ def heat(data: str, value: str, *, order: list[str], width_s: float) -> Spec:
             x=alt.X("low:Q", title=TIME, scale=alt.Scale(nice=False, zero=False)),
             x2="high:Q",
             y=alt.Y("who:N", title=None, sort=order, axis=_names(len(order))),
-            color=alt.Color("value:Q", title=value, **_ramp()),
+            color=alt.Color("value:Q", title=value, **_ramp(most)),
             tooltip=[alt.Tooltip("who:N", title="server"), _number("t", TIME), _number("value", value)],
         )
     )
@@ -145,13 +145,13 @@ def tail(data: str, *, order: list[str]) -> Spec:
     return _spec(chart, HEIGHT)
 
 
-def graph(nodes: str, edges: str, *, count: int, widest: float) -> Spec:
+def graph(nodes: str, edges: str, *, count: int, widest: float, most: float) -> Spec:
     """Dispatchers to the left, servers to the right; edges as wide as their flow, servers coloured by marginal rate.
 
-    ``count`` nodes on the longer side; ``widest``: the flow of the widest edge.
+    ``count`` nodes on the longer side; ``widest``: the flow of the widest edge; ``most``: the last colour's marginal.
     """
     height = min(max(NODE * count, LEAST_GRAPH), MOST_GRAPH)
-    across = alt.Scale(domain=[0, 1], range=[alt.ExprRef(LABELS), alt.ExprRef(f"width - {LABELS}")])  # type: ignore[list-item]  # Vega-Lite takes it
+    across = alt.Scale(domain=[0, 1], range=[alt.ExprRef(LABELS), alt.ExprRef(f"width - {LABELS}")])  # type: ignore[list-item]
     x, y = {"scale": across, "axis": None}, {"scale": alt.Scale(domain=[0, 1]), "axis": None}
     wide = alt.Scale(domain=[0, widest or 1.0], range=[0, 9], clamp=True)
     flows = (
@@ -175,7 +175,7 @@ def graph(nodes: str, edges: str, *, count: int, widest: float) -> Spec:
     servers = (
         spots.transform_filter("datum.role == 'server'")
         .mark_circle(size=size, opacity=1)
-        .encode( color=alt.Color("marginal:Q", scale=alt.Scale(domainMin=0), title="marginal rate μ′", **_ramp()))
+        .encode(color=alt.Color("marginal:Q", title="marginal rate μ′", **_ramp(most)))
     )  # fmt: skip
     dispatchers = spots.transform_filter("datum.role == 'dispatcher'").mark_square(size=size, opacity=1)
     label = {
@@ -225,7 +225,7 @@ def matrix(data: str, *, rows: list[str], columns: list[str]) -> Spec:
                 "to:N", title="server", sort=columns, axis=alt.Axis(labels=len(columns) <= 40, ticks=False)
             ),
             y=alt.Y("from:N", title=None, sort=rows, axis=_names(len(rows))),
-            color=alt.Color("share:Q", title="share", **_ramp(share=True)),
+            color=alt.Color("share:Q", title="share", **_ramp()),
             tooltip=[alt.Tooltip("from:N"), alt.Tooltip("to:N"), alt.Tooltip("share:Q", format=".1%")],
         )
     )
@@ -252,10 +252,11 @@ def timeline(data: str, *, order: list[str], end: float) -> Spec:
     return _spec(chart, _rows(len(order), ROW))
 
 
-def _ramp(share: bool = False) -> dict[str, Any]:
-    """The legend of a colour that stands for a number."""
-    legend = alt.Legend(orient="top", gradientLength=180, format="%" if share else "~g")
-    return {"legend": legend}
+def _ramp(most: float | None = None) -> dict[str, Any]:
+    """Colour that stands for a number from 0 to ``most``, and beyond; of a share where that is not said."""
+    scale = {} if most is None else {"scale": alt.Scale(domain=[0.0, most or 1.0], clamp=True)}
+    shares = {"format": "%"} if most is None else {}
+    return {**scale, "legend": alt.Legend(orient="top", gradientLength=180, **shares)}  # type: ignore[arg-type]
 
 
 def _number(field: str, title: str) -> alt.Tooltip:

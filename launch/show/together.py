@@ -141,18 +141,14 @@ def workload(shown: Sequence[Shown]) -> Section:
 
 def _steps(shown: Shown) -> list[Table]:
     """The optimal workload as faults change it; none where there were none."""
-    summary = shown.run.summary or {}
-    changes = summary.get("optima") or []
-    ends = [*(t for t, _ in changes[1:]), summary["measured"][1] if changes else 0.0]
-    rows = [
-        (*rounded([t, end, best]),) for (t, best), end in zip(changes, ends, strict=True) if best is not None
-    ]
-    name = f"{shown.key}-optima"
-    return (
-        [by_rows(name, ["from, s", "until, s", "optimal ΣN"], rows, ["begin", "end", "aim"])]
-        if changes
-        else []
-    )
+    summary = shown.run.summary
+    if not summary or not summary["optima"]:
+        return []
+    changes = summary["optima"]
+    ends = [*(t for t, _ in changes[1:]), summary["measured"][1]]
+    rows = [rounded([t, end, best]) for (t, best), end in zip(changes, ends, strict=True) if best is not None]
+    heads = ["from, s", "until, s", "optimal ΣN"]
+    return [by_rows(f"{shown.key}-optima", heads, rows, ["begin", "end", "aim"])]
 
 
 def _gap(known: Sequence[tuple[Shown, Series]]) -> Figure:
