@@ -1,6 +1,7 @@
 """A run directory in the hands of a person, a notebook, or a page: ``gmsr.load(RUN)``."""
 
 from functools import cached_property
+from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
-from .collect import Collected, collect
+from .collect import collect
 from .folder import NAME_A_RUN, Folder, open_run, read_json
 from .series import Series, series
 from .summary import FIELDS, summarise
@@ -37,6 +38,11 @@ class Run:
             raise UserError(self.problems[0])
 
     @property
+    def odd(self) -> bool:
+        """Whether it is damaged, or of another version: what shows it may not find what it looks for."""
+        return bool(self.problems) or self.plan.get("versions", {}).get("gmsr") != version("gmsr")
+
+    @property
     def topology(self) -> Topology | None:
         """As it was run; who joined is in it."""
         return self.folder.topology if self.folder else None
@@ -57,10 +63,12 @@ class Run:
         folder, summary = self.folder, self.summary
         if folder is None or summary is None:
             return None
-        return self._try(lambda: series(folder, self._collected(folder), *summary["measured"]))
-
-    def _collected(self, folder: Folder) -> Collected:
-        return collect(folder)
+        begin, end = summary["measured"]
+        if not begin < end:
+            self.problems.append(f"{self.path}: ended before its warm-up did: nothing was measured")
+            return None
+        made: Series | None = self._try(lambda: series(folder, collect(folder), begin, end))
+        return made
 
     def _table(self, name: str) -> pa.Table:
         try:
@@ -85,6 +93,8 @@ class Run:
         except OSError as error:
             self.problems.append(f"{error.filename or self.path}: {error.strerror}")
         except MISFIT as error:
+            if not self.odd:
+                raise  # a defect of ours
             self.problems.append(f"{self.path}: its records are of another version: {error!r}")
         return None
 

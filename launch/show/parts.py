@@ -38,23 +38,24 @@ class Figure(NamedTuple):
         return f"figure-{self.tables[0].name}"
 
 
-class Section(NamedTuple):
-    """A heading and what stands under it."""
-
-    title: str
-    text: Sequence[str] = ()
-    tables: Sequence[Table] = ()
-    figures: Sequence[Figure] = ()
-    code: Sequence[tuple[str, str]] = ()  # label, text as it is to be copied
-    files: Sequence[tuple[str, str]] = ()  # name, content to download
-
-
 class Tile(NamedTuple):
     """A figure that is to be seen first."""
 
     label: str
     value: str
     note: str = ""
+
+
+class Section(NamedTuple):
+    """A heading and what stands under it."""
+
+    title: str
+    text: Sequence[str] = ()
+    tiles: Sequence[Tile] = ()
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+    code: Sequence[tuple[str, str]] = ()  # label, text as it is to be copied
+    files: Sequence[tuple[str, str]] = ()  # name, content to download
 
 
 def rounded(values: Iterable[Any]) -> list[Any]:

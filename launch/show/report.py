@@ -1,6 +1,7 @@
 """``gmsr report``: one HTML file that holds all it shows, opens offline and asks nobody for anything."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from ..record.load import MISFIT, Run
 from ..record.text import number
 from . import alone, together, vega
 from .palette import DARK, LIGHT, chart_config
-from .parts import Figure, Section, Table, Tile
+from .parts import Figure, Section, Table
 from .shown import Shown, labelled
 
 MOST_RUNS = 8
@@ -30,7 +31,6 @@ class Chapter(NamedTuple):
     sections: list[Section]
     text: str = ""
     warnings: Sequence[str] = ()
-    tiles: Sequence[Tile] = ()
 
 
 def page(runs: Sequence[Run]) -> str:
@@ -41,59 +41,57 @@ def page(runs: Sequence[Run]) -> str:
     several = len(shown) > 1
     chapters = []
     if several:
-        chapters.append(_chapter("together", "All runs", None, [
-            lambda: together.comparison(shown),
-            lambda: together.latency(shown),
-            lambda: together.workload(shown),
-        ]))  # fmt: skip
+        makers = [together.comparison, together.latency, together.workload]
+        chapters.append(_chapter("together", "All runs", shown, [partial(make, shown) for make in makers]))
     for each in shown:
         chapters.append(_of_run(each, several))
     names = list(dict.fromkeys(each.run.topology.name for each in shown if each.run.topology)) or ["a run"]
     title = f"{', '.join(names)}: " + (f"{len(shown)} runs" if several else shown[0].label)
     if len(names) > 1:
-        chapters[0].warnings.append(
-            "these runs are of different topologies: figures side by side may mean little"
-        )
+        told = "these runs are of different topologies: figures side by side may mean little"
+        chapters[0] = chapters[0]._replace(warnings=[told, *chapters[0].warnings])
     return _rendered(title, chapters)
 
 
 def _of_run(shown: Shown, several: bool) -> Chapter:
     run = shown.run
     makers: list[Callable[[], Section]] = []
+    if run.summary:
+        makers.append(partial(together.glance, shown))
     if run.topology:
-        makers.append(lambda: alone.graph(shown))
+        makers.append(partial(alone.graph, shown))
     if run.series and not several:
-        makers += [lambda: together.workload([shown]), lambda: together.latency([shown])]
+        makers += [partial(together.workload, [shown]), partial(together.latency, [shown])]
     if run.series:
-        makers.append(lambda: alone.over_time(shown))
+        makers.append(partial(alone.over_time, shown))
     if run.summary:
         makers += [
-            lambda: alone.agents(shown),
-            lambda: alone.messages(shown),
-            lambda: alone.faults(shown),
-            lambda: alone.fidelity(shown),
+            partial(each, shown) for each in (alone.agents, alone.messages, alone.faults, alone.fidelity)
         ]
-    makers.append(lambda: alone.again(shown))
-    return _chapter(shown.key, shown.label, shown, makers)
+    makers.append(partial(alone.again, shown))
+    return _chapter(shown.key, shown.label, [shown], makers)
 
 
-def _chapter(key: str, title: str, shown: Shown | None, makers: Sequence[Callable[[], Section]]) -> Chapter:
-    """Sections, and what could not be shown: a run of another version may lack what one of them needs."""
+def _chapter(key: str, title: str, of: Sequence[Shown], makers: Sequence[Callable[[], Section]]) -> Chapter:
+    """Sections, and what could not be shown: a run that is not whole may lack what one of them needs."""
+    odd = any(each.run.odd for each in of)
     sections: list[Section] = []
-    tiles: Sequence[Tile] = ()
-    warnings = [*(shown.run.summary or {}).get("warnings", [])] if shown else []
+    missing: list[str] = []
     for make in makers:
         try:
             sections.append(make())
-        except (*MISFIT, UserError) as error:
-            warnings.append(f"not shown: {error if isinstance(error, UserError) else repr(error)}")
-    if shown:
-        try:
-            tiles = together.tiles(shown.run.summary) if shown.run.summary else []
+        except UserError as error:
+            missing.append(f"not shown: {error}")
         except MISFIT as error:
-            warnings.append(f"not shown: {error!r}")
-        warnings[:0] = [f"not all of this run can be shown: {line}" for line in shown.run.problems]
-    return Chapter(key, title, sections, _said(shown.run) if shown else "", warnings, tiles)
+            if not odd:
+                raise  # a defect of ours
+            missing.append(f"not shown, its records are of another version: {error!r}")
+    if len(of) > 1:
+        return Chapter(key, title, sections, warnings=missing)
+    run = of[0].run
+    problems = [f"not all of this run can be shown: {line}" for line in run.problems]
+    summary = run.summary or {}
+    return Chapter(key, title, sections, _said(run), [*problems, *missing, *summary.get("warnings", [])])
 
 
 def _said(run: Run) -> str:
@@ -113,6 +111,7 @@ def _rendered(title: str, chapters: list[Chapter]) -> str:
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     environment.filters["cell"] = _cell
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # which browsers would not read
     return environment.get_template("report.html").render(
         title=title,
         chapters=chapters,

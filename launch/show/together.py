@@ -12,8 +12,10 @@ from .parts import Figure, Section, Table, Tile, by_rows, rounded, wide
 from .shown import Shown, bands
 
 
-def tiles(summary: Mapping[str, Any]) -> list[Tile]:
+def glance(shown: Shown) -> Section:
     """What to see first of one run."""
+    summary = shown.run.summary
+    assert summary is not None
     latency, jobs, messages, trust = (summary[name] for name in ("latency", "jobs", "messages", "fidelity"))
     low, high = latency["ci95"]
     sure = "" if low is None else f"95 %: {seconds(low)} to {seconds(high)}"
@@ -35,7 +37,7 @@ def tiles(summary: Mapping[str, Any]) -> list[Tile]:
         carried = summary["overload"]["throughput"]
         share = percent(carried["measured"] / carried["predicted"])
         made.insert(1, Tile("of the most that fits", share, "overloaded: throughput over the prediction"))
-    return made
+    return Section("At a glance", tiles=made)
 
 
 def comparison(shown: Sequence[Shown]) -> Section:
@@ -99,11 +101,8 @@ def _latency_over_time(known: Sequence[tuple[Shown, Series]]) -> Figure:
     if len(known) == 1:
         shown, series = known[0]
         lines = {"mean": series.mean, "median": series.p50, "p99": series.p99}
-        table, caption = (
-            wide("latency-over-time", series.latency_t, lines, "s"),
-            "Of the jobs that arrived then.",
-        )
-        tables = [table, *bands(shown)]
+        table = wide("latency-over-time", series.latency_t, lines, "s")
+        tables, caption = [table, *bands(shown)], "Of the jobs that arrived then."
         order, behind = list(lines), tables[1].name if len(tables) > 1 else None
     else:
         table, order = _merged(

@@ -20,6 +20,9 @@ async function draw(figure) {
   if (old) (await old).finalize();
   drawn.set(figure, vegaEmbed(figure.querySelector(".chart"), { ...spec, datasets }, { config, renderer: "svg", actions: false }));
   await drawn.get(figure);
+  const chart = figure.querySelector(".chart");  // one picture with its words; its parts are no reading for anybody
+  chart.setAttribute("role", "img");
+  chart.setAttribute("aria-label", chart.dataset.label);
   figure.dataset.drawn = config === data.configs.dark ? "dark" : "light";
 }
 

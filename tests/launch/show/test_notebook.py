@@ -8,7 +8,7 @@ from nbclient import NotebookClient
 
 from gmsr.launch import packaged
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("shown")]
 
 
 def test_it_runs_to_its_end_and_prints_what_it_shows(tmp_path: Path) -> None:

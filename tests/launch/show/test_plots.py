@@ -11,7 +11,7 @@ from gmsr.launch.cli import gmsr
 from gmsr.launch.commands.plot import WHAT
 from gmsr.launch.show.plots import PANELS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("shown")]
 
 
 def plotted(*words: object) -> str:

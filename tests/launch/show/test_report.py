@@ -16,7 +16,7 @@ from gmsr.launch.cli import gmsr
 from gmsr.launch.record.load import load
 from gmsr.launch.show.report import page, write
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("shown")]
 
 SHOWN = {
     "Graph", "Jobs in the system, ΣN(t)", "Gap to the optimum", "Distribution", "Tail", "Latency over time",
@@ -203,7 +203,7 @@ def downloaded(browser: Any, file: Path) -> list[dict[str, str]]:
     from selenium.webdriver.support.ui import WebDriverWait
 
     WebDriverWait(browser, 30).until(lambda _: file.exists())
-    return list(csv.DictReader(file.open()))
+    return list(csv.DictReader(file.read_text().splitlines()))
 
 
 def test_the_topology_can_be_had_again(browser: Any, report: Path, run: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import gmsr
 from gmsr.launch.record.load import Run
 from gmsr.topology.theory.optimum import solve
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("shown")]
 
 SCALE, WARMUP, END = 4.0, 10.0, 60.0
 
