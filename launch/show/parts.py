@@ -51,11 +51,11 @@ class Section(NamedTuple):
 
     title: str
     text: Sequence[str] = ()
-    tiles: Sequence[Tile] = ()
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
     code: Sequence[tuple[str, str]] = ()  # label, text as it is to be copied
     files: Sequence[tuple[str, str]] = ()  # name, content to download
+    tiles: Sequence[Tile] = ()
 
 
 def rounded(values: Iterable[Any]) -> list[Any]:
