@@ -8,7 +8,7 @@ import platform
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -74,9 +74,11 @@ def run(
     out: Path | None = None,
     progress: Progress | None = None,
     place: Callable[..., Place] = Local,
+    heard: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Run a topology as real processes and return its summary (INTERFACE, also in ``summary.json``).
 
+    ``heard`` is told each agent's status as telemetry brings it: "id", "t" (emulated seconds) and its counts.
     Raises UserError before anything is started, RunError if the run failed, Interrupted after Ctrl-C.
     """
     policy = choose(options.policy, options.feed)
@@ -91,7 +93,7 @@ def run(
     except UserError:
         shutil.rmtree(run_dir)  # we have just made it, and nothing was started
         raise
-    live = _Live(topology, options, run_dir, progress or Progress(quiet=True), drawn)
+    live = _Live(topology, options, run_dir, progress or Progress(quiet=True), drawn, heard)
     stopped = live.play(policy, inputs, place)
     if stopped.failure:
         if live.started:
@@ -108,13 +110,20 @@ class _Live:
     """One run's agents while they live."""
 
     def __init__(
-        self, topology: Topology, options: plan.Options, run_dir: Path, progress: Progress, drawn: int
+        self,
+        topology: Topology,
+        options: plan.Options,
+        run_dir: Path,
+        progress: Progress,
+        drawn: int,
+        heard: Callable[[Mapping[str, Any]], None] | None,
     ) -> None:
         self._topology = topology
         self._options = options
         self._drawn = drawn  # so many of the faults are chaos
         self._run_dir = run_dir
         self._progress = progress
+        self._heard = heard
         self._servers = {server.id for server in topology.servers}
         self._pids: dict[str, int] = {}
         self._waiting: set[str] = set()  # agents that are not ready yet
@@ -265,6 +274,8 @@ class _Live:
                     self._waiting.discard(agent)
                 case {"event": "said", "message": {"id": agent, "say": "status"}}:
                     self._statuses[agent] = event["message"]
+                    if self._heard:
+                        self._heard(event["message"])
 
     def _lose(self, event: Event) -> None:
         """An agent did not end by itself. A defect ends the run; a kill in its course is what runs are to survive."""

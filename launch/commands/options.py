@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gmsr.topology.graph import Topology
 
 FILE = click.argument("file", type=click.Path())
-PLOT = click.option("--plot", type=click.Path(path_type=Path), help="An .svg or .png file to make.")
+PLOT = click.option("--plot", type=click.Path(path_type=Path), help="An .svg, .png or .pdf file to make.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
 _RUN: list[Callable[[Any], Any]] = [

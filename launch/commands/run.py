@@ -1,11 +1,18 @@
 """``gmsr run FILE``."""
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import AS_JSON, FILE, fault_options, opened, present, run_options, with_faults
+
+if TYPE_CHECKING:
+    from gmsr.topology.graph import Topology
+
+    from ..plan import Options
 
 
 @click.command()
@@ -16,9 +23,19 @@ from .options import AS_JSON, FILE, fault_options, opened, present, run_options,
 @fault_options
 @click.option("--edges", type=click.Choice(["ipc", "tcp"]), help="What edges are made of [default: ipc].")
 @click.option("--survive", is_flag=True, help="Agents finish the run even if the launcher is killed.")
+@click.option(
+    "--metrics", type=click.IntRange(0, 65535), metavar="PORT",
+    help="Serve Prometheus metrics on this port of the loopback address while it runs (0: any free one).",
+)  # fmt: skip
 @AS_JSON
 def command(
-    file: str, out: Path | None, as_json: bool, load: float | None, pace: str, **chosen: Any
+    file: str,
+    out: Path | None,
+    metrics: int | None,
+    as_json: bool,
+    load: float | None,
+    pace: str,
+    **chosen: Any,
 ) -> int | None:
     """Run the topology FILE: one process a dispatcher, one a server, and print what was measured."""
     from .. import plan
@@ -34,11 +51,27 @@ def command(
     if schedule:
         topology = with_faults(topology, schedule, options.duration)
     scheduled(topology, options, simulated=False)  # refuse what cannot be before a pace is looked for
-    options = resolve(topology, options, pace)
     code = None
-    try:
-        summary = run(topology, options, out, Progress())
-    except Interrupted as interrupted:
-        summary, code = interrupted.summary, 130
+    with served(topology, options, metrics) as heard:
+        options = resolve(topology, options, pace)
+        try:
+            summary = run(topology, options, out, Progress(), heard=heard)
+        except Interrupted as interrupted:
+            summary, code = interrupted.summary, 130
     present(summary, as_json)
     return code
+
+
+@contextmanager
+def served(
+    topology: "Topology", options: "Options", port: int | None
+) -> Iterator[Callable[[Mapping[str, Any]], None] | None]:
+    """Metrics on a port, if there is one; what is to be told each status."""
+    if port is None:
+        yield None
+        return
+    from ..show.metrics import Metrics
+
+    with Metrics(topology, options, port) as metrics:
+        click.echo(f"metrics: {metrics.address}", err=True)
+        yield metrics.heard

@@ -116,7 +116,7 @@ def show(file: str, as_json: bool) -> None:
 @command.command()
 @FILE
 @click.option(
-    "--out", "-o", type=click.Path(path_type=Path), required=True, help="An .svg or .png file to make."
+    "--out", "-o", type=click.Path(path_type=Path), required=True, help="An .svg, .png or .pdf file to make."
 )
 def draw(file: str, out: Path) -> None:
     """Draw a topology as a bipartite graph."""

@@ -17,7 +17,7 @@ tell ``LOOSEST`` from the optimum nothing is said.
 
 from collections.abc import Mapping
 from math import inf, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +25,9 @@ from gmsr.agents.journal import CAUSES, COMPLETED, LOST
 from gmsr.topology.curves import make, scaled
 from gmsr.topology.graph import Server, Topology
 
-from ..record.collect import Collected, Table, ended, lost_cause
+from ..record.collect import Collected, Table, lost_cause
 from ..record.folder import Folder
+from ..record.workload import Path, total_workload
 from .diary import Episode, episodes
 
 NOTICE_REAL_S = 2.0
@@ -39,18 +40,6 @@ STEPS_A_WINDOW = 10
 NOTICED = ("suspect", "dead", "leaving", "reborn")
 FROM_BEGIN = ("slow", "surge", "drain", "join")
 NOBODY = LOST + CAUSES.index("nobody")
-
-
-class Path(NamedTuple):
-    """A workload over time: exact, as its integral at the instants where it changes."""
-
-    at: Any
-    integral: Any
-
-    def mean(self, begin: Any, end: Any) -> Any:
-        """Time averages; ``begin`` and ``end`` are numbers or arrays of one shape."""
-        area = np.interp(end, self.at, self.integral) - np.interp(begin, self.at, self.integral)
-        return area / (end - begin)
 
 
 def effects(folder: Folder, run: Collected, volume: Mapping[str, float], end: float) -> list[dict[str, Any]]:
@@ -78,16 +67,12 @@ def effects(folder: Folder, run: Collected, volume: Mapping[str, float], end: fl
     ]
 
 
-def total_workload(run: Collected, scale: float, end: float) -> Path:
-    """Jobs at all servers over n, from the exact instants of arrival and departure."""
-    visits = run.visits
-    gone = ended(visits)
-    gone = gone[~np.isnan(gone)]
-    at = np.concatenate([[0.0], visits["arrived"], gone, [max(end, 0.0)]])
-    change = np.concatenate([[0.0], np.ones(len(visits["arrived"])), -np.ones(len(gone)), [0.0]])
-    order = np.argsort(at, kind="stable")
-    at, level = at[order], np.cumsum(change[order]) / scale
-    return Path(at, np.concatenate([[0.0], np.cumsum(level[:-1] * np.diff(at))]))
+def optima(
+    folder: Folder, run: Collected, volume: Mapping[str, float], end: float
+) -> list[tuple[float, float | None]]:
+    """From when which workload was optimal (None: none is), where faults changed that; empty where there were none."""
+    found = episodes(folder.happenings, folder.topology.edges)
+    return Rest(folder, run, found, volume, end).optima() if found else []
 
 
 def as_it_is(folder: Folder, found: list[Episode], t: float) -> Topology:
@@ -221,6 +206,17 @@ class Rest:
         begin = each.at if lasts else each.until
         optimum, rate = self._wanted(begin + self._moment)
         return {"optimum": optimum, "recovered": self._after(begin, optimum, rate)}
+
+    def optima(self) -> list[tuple[float, float | None]]:
+        """From when which workload was optimal, as it changed."""
+        made: list[tuple[float, float | None]] = []
+        t = 0.0
+        while t < self._end:
+            optimum, _ = self._wanted(t + self._moment if t else t)
+            if not made or made[-1][1] != optimum:
+                made.append((t, optimum))
+            t = self._next(t)
+        return made
 
     def _after(self, begin: float, optimum: float | None, rate: float) -> float | None:
         over = self._next(begin)

@@ -14,7 +14,7 @@ messages.json   each agent's counts           summary.json  the results
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict, TypeVar
 
 import msgspec
 
@@ -53,6 +53,7 @@ class Machine(TypedDict):
     """Where the agents ran."""
 
     cores: int | None
+    system: NotRequired[str]
 
 
 class Launch(TypedDict):

@@ -9,12 +9,18 @@ from gmsr.agents.journal import COMPLETED, IN_FLIGHT, LOST
 
 from ..demand import Demand
 from ..faults.diary import episodes
-from ..faults.recovery import effects
+from ..faults.recovery import effects, optima
 from . import account, feeding, fidelity, overload
 from .collect import Collected, collect, ended, life_name, lost_cause
 from .folder import Folder, open_run, write_json
 from .intervals import interval, trend
 
+FIELDS = (
+    "policy", "feed", "seed", "scale", "pace", "duration", "warmup", "run_dir", "measured", "settled", "valid",
+    "decentralised", "warnings", "jobs", "resent", "strays", "faults", "optima", "latency", "workload", "throughput",
+    "by_dispatcher", "by_server", "messages", "views", "fidelity", "optimum", "ratio", "overload", "ready_real_s",
+)  # fmt: skip
+"""Of every summary; one that lacks some is of another version."""
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 
 
@@ -97,6 +103,7 @@ class _Summary:
             "resent": len(self.run.given_up["job"]),
             "strays": sum(each.get("strays", 0) for each in self.run.statements.values()),
             "faults": effects(self.folder, self.run, self._demand().volume, self.end),
+            "optima": optima(self.folder, self.run, self._demand().volume, self.end),
             "latency": latency,
             "workload": self._workload(),
             "throughput": float(self.throughput.sum()),

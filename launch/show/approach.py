@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .figure import COLOURS, panels, save
+from .figure import panels, save
+from .palette import COLOURS
 
 
 def draw(found: Mapping[str, Any], out: Path) -> None:

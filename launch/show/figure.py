@@ -1,14 +1,12 @@
-"""What all pictures share: the check before anything is worked out, colours, and the file at the end."""
+"""What all pictures in files share: the check before anything is worked out, panels, and the file at the end."""
 
 from pathlib import Path
 from typing import Any
 
 from gmsr.topology.errors import UserError
 
-FORMATS = (".svg", ".png")
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
-"""Okabe and Ito's palette, for all kinds of colour vision."""
-ENDS = {".svg": {"metadata": {"Date": None}}, ".png": {}}
+FORMATS = (".svg", ".png", ".pdf")
+ENDS = {".svg": {"metadata": {"Date": None}}, ".png": {}, ".pdf": {"metadata": {"CreationDate": None}}}
 """The same picture gives the same file."""
 
 
@@ -18,6 +16,11 @@ def writable(out: Path | None, option: str = "--plot") -> None:
         return
     if out.suffix.lower() not in FORMATS:
         raise UserError(f"{option}: {out} ends in neither {' nor '.join(FORMATS)}; name it so")
+    fresh(out, option)
+
+
+def fresh(out: Path, option: str) -> None:
+    """Raise UserError, before the work, if the file exists, or its folder does not."""
     if out.exists():
         raise UserError(f"{option}: {out} exists; name a file that does not, nothing is overwritten")
     if not out.parent.is_dir():
@@ -32,6 +35,7 @@ def panels(count: int, width: float = 4.1, height: float = 3.3) -> tuple[Any, An
 
     mpl.use("Agg")
     mpl.rcParams["svg.hashsalt"] = "gmsr"
+    mpl.rcParams["pdf.fonttype"] = 42  # letters that publishers accept, and people can search
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(

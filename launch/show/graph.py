@@ -7,7 +7,8 @@ from typing import Any
 from gmsr.topology.generate import crossings_reduced
 from gmsr.topology.graph import Topology
 
-from .figure import COLOURS, panels, save, writable
+from .figure import panels, save, writable
+from .palette import COLOURS
 
 INCHES_A_NODE = 0.22
 INCHES_MAX = 400.0
@@ -32,19 +33,16 @@ def draw(topology: Topology, out: Path, volume: Mapping[str, float]) -> None:
     import matplotlib as mpl
     from matplotlib.collections import LineCollection
 
-    left = {dispatcher.id: index for index, dispatcher in enumerate(topology.dispatchers)}
-    right = {server.id: index for index, server in enumerate(topology.servers)}
-    pairs = [(left[edge.dispatcher], right[edge.server]) for edge in topology.edges]
-    orders = crossings_reduced(len(left), len(right), pairs)
-    height = min(INCHES_MAX, max(3.0, INCHES_A_NODE * max(len(left), len(right)) + 1.5))
+    at_left, at_right = heights(topology)
+    count = max(len(at_left), len(at_right))
+    height = min(INCHES_MAX, max(3.0, INCHES_A_NODE * count + 1.5))
     figure, (axes,) = panels(1, 9.0, height)
-    at_left = {index: _height(place, len(left)) for place, index in enumerate(orders[0])}
-    at_right = {index: _height(place, len(right)) for place, index in enumerate(orders[1])}
-    fade = min(0.9, max(0.4, 25.0 / len(pairs)))
-    lines = [[(0.0, at_left[i]), (1.0, at_right[j])] for i, j in pairs]
+    edges = topology.edges
+    fade = min(0.9, max(0.4, 25.0 / len(edges)))
+    lines = [[(0.0, at_left[edge.dispatcher]), (1.0, at_right[edge.server])] for edge in edges]
     hues = mpl.colormaps["tab10"]  # an edge has its dispatcher's hue, so that the eye can follow it
-    place = {index: place for place, index in enumerate(orders[0])}
-    colours = [hues(place[i] % 10) for i, _ in pairs]
+    place = {name: place for place, name in enumerate(at_left)}
+    colours = [hues(place[edge.dispatcher] % 10) for edge in edges]
     axes.add_collection(LineCollection(lines, colors=colours, alpha=fade, linewidths=1.0, zorder=1))
     _dispatchers(axes, topology, at_left, volume)
     _servers(axes, topology, at_right)
@@ -53,9 +51,25 @@ def draw(topology: Topology, out: Path, volume: Mapping[str, float]) -> None:
     axes.set_ylim(-margin, 1.0 + margin)
     axes.axis("off")
     axes.set_title(
-        f"{topology.name}: {len(left)} dispatchers, {len(right)} servers, {len(pairs)} edges", fontsize=11
+        f"{topology.name}: {len(at_left)} dispatchers, {len(at_right)} servers, {len(edges)} edges",
+        fontsize=11,
     )
     save(figure, out, "--out")
+
+
+def heights(topology: Topology) -> tuple[dict[str, float], dict[str, float]]:
+    """Where dispatchers and servers stand, by id, from the top (1) to the bottom (0), so that few edges cross."""
+    left = {dispatcher.id: index for index, dispatcher in enumerate(topology.dispatchers)}
+    right = {server.id: index for index, server in enumerate(topology.servers)}
+    pairs = [(left[edge.dispatcher], right[edge.server]) for edge in topology.edges]
+    orders = crossings_reduced(len(left), len(right), pairs)
+    at_left = {
+        topology.dispatchers[index].id: _height(place, len(left)) for place, index in enumerate(orders[0])
+    }
+    at_right = {
+        topology.servers[index].id: _height(place, len(right)) for place, index in enumerate(orders[1])
+    }
+    return at_left, at_right
 
 
 def _height(place: int, count: int) -> float:
@@ -67,28 +81,28 @@ def _area(value: float, largest: float) -> float:
     return 25.0 + 130.0 * value / largest if largest > 0.0 else 60.0
 
 
-def _dispatchers(axes: Any, topology: Topology, at: Mapping[int, float], volume: Mapping[str, float]) -> None:
+def _dispatchers(axes: Any, topology: Topology, at: Mapping[str, float], volume: Mapping[str, float]) -> None:
     largest = max(volume.values())
-    for index, dispatcher in enumerate(topology.dispatchers):
+    for dispatcher in topology.dispatchers:
         share = volume[dispatcher.id]
-        axes.scatter([0.0], [at[index]], s=_area(share, largest), color=DISPATCHER_COLOUR, zorder=2)
+        axes.scatter([0.0], [at[dispatcher.id]], s=_area(share, largest), color=DISPATCHER_COLOUR, zorder=2)
         axes.annotate(
-            f"{dispatcher.id}  {share:.4g}/s", (0.0, at[index]), (-9, 0), textcoords="offset points",
+            f"{dispatcher.id}  {share:.4g}/s", (0.0, at[dispatcher.id]), (-9, 0), textcoords="offset points",
             ha="right", va="center", fontsize=8,
         )  # fmt: skip
 
 
-def _servers(axes: Any, topology: Topology, at: Mapping[int, float]) -> None:
+def _servers(axes: Any, topology: Topology, at: Mapping[str, float]) -> None:
     finite = [server.curve.cap for server in topology.servers if server.curve.cap < float("inf")]
     largest = max(finite, default=0.0)
     shown = set()
-    for index, server in enumerate(topology.servers):
+    for server in topology.servers:
         cap, kind = server.curve.cap, server.curve.kind
         label = kind if kind not in shown else None
         shown.add(kind)
         axes.scatter(
             [1.0],
-            [at[index]],
+            [at[server.id]],
             s=_area(min(cap, largest), largest),
             color=KIND_COLOURS[kind],
             zorder=2,
@@ -96,6 +110,6 @@ def _servers(axes: Any, topology: Topology, at: Mapping[int, float]) -> None:
         )
         text = f"{server.id}  up to {cap:.4g}/s" if cap < float("inf") else f"{server.id}  no cap"
         axes.annotate(
-            text, (1.0, at[index]), (9, 0), textcoords="offset points", ha="left", va="center", fontsize=8
+            text, (1.0, at[server.id]), (9, 0), textcoords="offset points", ha="left", va="center", fontsize=8
         )
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(shown), fontsize=8, frameon=False)

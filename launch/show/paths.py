@@ -8,7 +8,8 @@ import numpy as np
 
 from gmsr.topology.graph import Topology
 
-from .figure import COLOURS, panels, save
+from .figure import panels, save
+from .palette import COLOURS
 
 NEAR = 1e-2
 LABELLED = 8

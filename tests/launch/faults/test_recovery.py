@@ -9,9 +9,10 @@ import pytest
 
 from gmsr.agents.journal import CAUSES, COMPLETED, JOB_DTYPE, LOST, RESENT, VISIT_DTYPE
 from gmsr.launch.faults.diary import begin_by_hand, episodes, in_force, line
-from gmsr.launch.faults.recovery import as_it_is, effects, total_workload
+from gmsr.launch.faults.recovery import as_it_is, effects
 from gmsr.launch.record.collect import Collected, Table
 from gmsr.launch.record.folder import Agent, Folder, Happening, happenings, tell
+from gmsr.launch.record.workload import total_workload
 from gmsr.topology import curves
 from gmsr.topology.faults import Fault, make
 from gmsr.topology.graph import Dispatcher, Edge, Server, Topology
