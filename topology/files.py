@@ -53,7 +53,7 @@ def resolve(content: object, path: Path) -> Loaded:
     entry = _convert(content, TopologyFile, path, "'dispatchers:', 'servers:', 'edges:'")
     warnings: list[str] = []
     servers = tuple(_server(server, path, warnings) for server in entry.servers)
-    dispatchers = tuple(Dispatcher(each.id, each.rate) for each in entry.dispatchers)
+    dispatchers = tuple(Dispatcher(each.id, each.rate, each.host or "") for each in entry.dispatchers)
     topology = Topology(
         entry.name or path.stem,
         dispatchers,
@@ -120,7 +120,7 @@ def _exactly_one(plain: dict[str, Any], names: tuple[str, ...], where: str) -> N
 
 def _server(entry: ServerEntry, path: Path, warnings: list[str]) -> Server:
     curve = _curve(entry.curve, f"{path}: servers: {entry.id}: curve", path, warnings)
-    return Server(entry.id, curve, _smoothing(entry, curve, path))
+    return Server(entry.id, curve, _smoothing(entry, curve, path), entry.host or "")
 
 
 def _curve(spec: CurveSpec, where: str, path: Path, warnings: list[str]) -> curves.Curve:

@@ -82,18 +82,20 @@ class Window(Strict):
 
 
 class DispatcherEntry(Strict):
-    """A dispatcher; rate in jobs per second at scale 1."""
+    """A dispatcher; rate in jobs per second at scale 1; host as an inventory names it."""
 
     id: Id
     rate: NotNegative
+    host: Id | UnsetType = UNSET
 
 
 class ServerEntry(Strict):
-    """A server; smoothing relative to its curve's last kink, or an absolute window."""
+    """A server; smoothing relative to its curve's last kink, or an absolute window; host as an inventory names it."""
 
     id: Id
     curve: CurveSpec
     smoothing: NotNegative | Window | UnsetType = UNSET
+    host: Id | UnsetType = UNSET
 
 
 class EdgeEntry(Strict, rename={"source": "from", "target": "to"}):
