@@ -99,12 +99,12 @@ def _faults(
         where = f"{path}: faults[{index}]"
         plain: dict[str, Any] = msgspec.to_builtins(entry)
         if plain["kind"] in faults.ON_EDGES:
-            _exactly_one(plain, ("edge", "agent", "group"), where)
+            _exactly_one(plain, ("edge", "agent", "group", "hosts"), where)
         if isinstance(entry, Slow):
             _exactly_one(plain, ("factor", "curve"), where)
             if not isinstance(entry.curve, UnsetType):
                 plain["curve"] = _curve(entry.curve, f"{where}.curve", path, warnings).describe()
-        made.append(faults.make(plain, topology.edges))
+        made.append(faults.make(plain, topology.edges, topology.hosts))
     for problem in faults.problems(made, topology, duration):
         raise UserError(f"{path}: {problem}")
     return tuple(made)

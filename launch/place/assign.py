@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 
 from gmsr.topology.errors import UserError
+from gmsr.topology.faults import make
 from gmsr.topology.graph import Dispatcher, Server, Topology
 
 from .inventory import Host
@@ -51,8 +52,12 @@ def assign(topology: Topology, hosts: Sequence[Host], strategy: str) -> Topology
 
 
 def placed(topology: Topology, hosts: Mapping[str, str]) -> Topology:
-    """The topology with these hosts."""
+    """The topology with these hosts, and its faults where they are then."""
     return topology._replace(
+        faults=tuple(
+            make(fault.to_dict(), topology.edges, hosts) if fault.hosts else fault
+            for fault in topology.faults
+        ),
         dispatchers=tuple(each._replace(host=hosts[each.id]) for each in topology.dispatchers),
         servers=tuple(each._replace(host=hosts[each.id]) for each in topology.servers),
     )
