@@ -194,7 +194,7 @@ class Many:
     def close(self) -> None:
         """End all agents everywhere, side by side."""
         for link in self._links.values():
-            if not link.channel.lost and (after := link.measure()):
+            if link.facts and not link.channel.lost and (after := link.measure()):
                 link.drift_s = after.ahead_s - link.clock.ahead_s
             link.channel.dismiss()
         deadline = time.monotonic() + QUIT_REAL_S

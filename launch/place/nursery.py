@@ -108,6 +108,10 @@ class Nursery:
     def _left_real_s(self) -> float:
         return (self._end_ns - time.monotonic_ns()) * 1e-9
 
+    def _silence_left_real_s(self) -> float:
+        """A launcher elsewhere that says nothing for longer is gone."""
+        return max(self._heard + SILENCE_REAL_S - time.monotonic(), 0.0)
+
     def _turn(self) -> None:
         watched: list[Any] = [self._wake, *self._door.watched()]
         if not self._deaf:
@@ -116,7 +120,7 @@ class Nursery:
             watched.append(0)
         patience = LONGEST_SLEEP_REAL_S if self._launcher_here else max(self._left_real_s(), 0.0)
         if self._far and self._launcher_here:
-            patience = max(self._heard + SILENCE_REAL_S - time.monotonic(), 0.0)
+            patience = self._silence_left_real_s()
         readable, _, _ = select.select(watched, [], [], min(patience, LONGEST_SLEEP_REAL_S))
         if self._wake in readable:
             with suppress(BlockingIOError):
@@ -127,7 +131,7 @@ class Nursery:
         self._door.serve(readable, self._obey)
         if 0 in readable:
             self._listen()
-        elif self._far and time.monotonic() > self._heard + SILENCE_REAL_S:
+        elif self._far and not self._silence_left_real_s():
             self._launcher_here = False
 
     def _listen(self) -> None:
@@ -305,9 +309,15 @@ class Nursery:
         if not self._launcher_here:
             return
         data = self._pack(event)
+        # A network that is cut takes nothing in. Telemetry is lost then, and all else waits for the cut to end.
+        if self._far and event["event"] == "said" and not select.select([], [1], [], 0.0)[1]:
+            return
         try:
             while data:
-                data = data[os.write(1, data) :]
+                if self._far and not select.select([], [1], [], self._silence_left_real_s())[1]:
+                    self._launcher_here = False
+                    return
+                data = data[os.write(1, data[: select.PIPE_BUF]) :]  # so many bytes go at once where any do
         except BrokenPipeError:
             self._launcher_here = False
 
