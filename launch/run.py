@@ -306,8 +306,8 @@ class _Live:
         """A host, and with it all agents there, for all that is known. Before the run it is the user's to mend."""
         gone = sorted(agent for agent in self._living if self._hosts[agent] == host)
         self._living.difference_update(gone)
-        if not self._begin_ns:
-            self._failure, self._mendable = self._failure or f"host {host}: {why}", True
+        if not self._begin_ns and not self._failure:
+            self._failure, self._mendable = f"host {host}: {why}", True
         for agent in gone if self._begin_ns else ():
             event = {"id": agent, "life": self._lives[agent], "asked": asked}
             assert self._schedule is not None
@@ -321,7 +321,8 @@ class _Live:
         return {key: sum(status.get(key, 0) for status in self._statuses.values()) for key in keys}
 
     def _cpu_times(self, testbed: Place) -> dict[tuple[str, int], float]:
-        return {(agent, self._pids[agent]): used for agent, used in testbed.cpu_real_s().items()}
+        used = testbed.cpu_real_s()
+        return {(agent, pid): used[agent] for agent, pid in self._pids.items() if agent in used}
 
     def _shares(self, end: dict[tuple[str, int], float], real_s: float) -> dict[str, float]:
         """Of who lived all that time."""
