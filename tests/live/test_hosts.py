@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,11 +28,13 @@ DEMO_RUN = ("--load", "0.6", "--pace", "2", "--seed", "3")
 
 
 @pytest.fixture(scope="module")
-def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
+def net() -> Iterator[Net]:
+    """In a folder of its own: pytest's are tidied up by other sessions of pytest, and a disk is mounted here."""
     need()
-    made = Net(tmp_path_factory.mktemp("net"))
-    yield made
-    made.close()
+    with tempfile.TemporaryDirectory(prefix="gmsr-net-") as folder:
+        made = Net(Path(folder))
+        yield made
+        made.close()
     left = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     assert f"gmsr-{os.getpid()}-" not in left
 
