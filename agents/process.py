@@ -58,6 +58,8 @@ def main(spec: DispatcherSpec | ServerSpec) -> None:
         machine = server(spec, rows)
         endpoint.allow(spec["dispatchers"])
         endpoint.bind(spec["address"])
+        if spec["far_address"]:
+            endpoint.bind(spec["far_address"])
     else:
         machine = dispatcher(spec, rows)
         endpoint.allow(spec["servers"])

@@ -75,6 +75,7 @@ class ServerSpec(AgentSpec):
 
     role: Literal["server"]
     address: str  # to bind
+    far_address: str  # to bind too, for dispatchers on other hosts; empty: there are none
     dispatchers: list[str]
     curve: dict[str, object]  # topology.curves.make reads it
     scale: float

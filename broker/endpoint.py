@@ -32,6 +32,8 @@ BACKLOG = 1024
 """Connections that the kernel holds until they are accepted: all the dispatchers of a large run at once."""
 HANDSHAKE_MS = 10_000
 """A connection that says nothing is cut after this. A server that is short of processor must answer within it."""
+BARE = "ipc://"
+"""Without CURVE. Sockets stand in a folder that nobody else can enter."""
 LINGER_MS = 2_000
 RECONNECT_MS = 20
 
@@ -45,7 +47,8 @@ _READABLE = int(zmq.POLLIN)
 class Endpoint:
     """Sends and receives the frames of one agent in one of its lives, and counts them.
 
-    With ``keys`` it speaks CURVE, to those that have the keys of the run's neighbours and to nobody else.
+    With ``keys`` it speaks CURVE on tcp, to those that have the keys of the run's neighbours and to nobody else, and
+    calls them by the same secret names on ipc, where whoever gets in is the user.
     Raises zmq.ZMQError (an OSError's cousin) where an address cannot be bound or connected to, KeyError for a
     peer that was not allowed, and ValueError for an address on a network without keys.
     """
@@ -100,9 +103,11 @@ class Endpoint:
         return peer in self._ids
 
     def bind(self, address: str) -> None:
-        """Listen. With keys, only to neighbours."""
+        """Listen; on tcp only to neighbours. One socket may listen at several addresses: what is set on it holds for
+        those that are bound after that (zmq_setsockopt(3)).
+        """
         self._refuse_bare(address)
-        if self._keys:
+        if self._keys and not address.startswith(BARE):
             self._gate = Gate(self._context, self._keys)
             self.fds.append(self._gate.fd)
             self._socket.setsockopt(zmq.CURVE_SERVER, 1)
@@ -117,6 +122,9 @@ class Endpoint:
         self._socket.setsockopt(zmq.CONNECT_ROUTING_ID, self._ids[peer])
         if self._keys:
             self._socket.setsockopt(zmq.IDENTITY, self._ids[peer])  # of this connection, not of those before
+        if self._keys and address.startswith(BARE):
+            self._socket.setsockopt(zmq.CURVE_SERVER, 0)  # no CURVE on this connection, whatever went before
+        elif self._keys:
             self._socket.setsockopt(zmq.CURVE_SERVERKEY, self._keys.peers[peer].encode())
             self._socket.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.public.encode())
             self._socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret.encode())
@@ -135,7 +143,7 @@ class Endpoint:
         return ended
 
     def _refuse_bare(self, address: str) -> None:
-        if not self._keys and not address.startswith("ipc://"):
+        if not self._keys and not address.startswith(BARE):
             raise ValueError(f"{address}: only ipc goes without keys")
 
     def receive(self) -> list[tuple[str, Frame]]:

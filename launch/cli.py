@@ -20,6 +20,7 @@ COMMANDS = {
     "examples": "list, show and copy packaged topologies",
     "explore": "random testbeds with random faults under virtual time, each checked",
     "fluid": "the fluid limit of a topology, and how fast it comes to rest",
+    "hosts": "look whether hosts will do, install this version there, fetch what they keep",
     "inject": "do something bad to a running testbed",
     "logs": "what happened in a run, in the order of time",
     "optimum": "the central optimum of a topology, or what overload leaves of it",

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -22,13 +22,14 @@ class Control(TypedDict):
 
     launcher: int  # process ids
     nursery: int
-    sockets: str
+    sockets: str  # empty: agents run on several hosts, and have no door here
     begin_ns: int  # of the monotonic clock
     pace: float
     duration: float  # emulated seconds
     token: str  # agents of this run know each other by it
     boot: str
     uid: int
+    keepers: list[dict[str, Any]]  # hosts where journals are until they are collected
 
 
 def write_control(run_dir: Path, testbed: Place, begin_ns: int, options: plan.Options, token: str) -> None:
@@ -43,10 +44,12 @@ def write_control(run_dir: Path, testbed: Place, begin_ns: int, options: plan.Op
         "token": token,
         "boot": boot_id(),
         "uid": os.getuid(),
+        "keepers": testbed.keepers(),
     }
     write_json(run_dir / FILE, found)
     (run_dir / FILE).chmod(0o600)
-    (Path(testbed.sockets) / RUN_LINK).write_text(str(run_dir), encoding="utf-8")
+    if testbed.sockets:
+        (Path(testbed.sockets) / RUN_LINK).write_text(str(run_dir), encoding="utf-8")
 
 
 def read_control(run_dir: Path) -> Control:

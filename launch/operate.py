@@ -37,6 +37,11 @@ class Testbed:
         if not (self.run_dir / "plan.json").exists():
             raise UserError(f"{run_dir}: is no run's; name the directory of a run")
         self.control = _control(run_dir)
+        if not self.control["sockets"]:
+            raise UserError(
+                f"{run_dir}: runs on several hosts, where nothing is done by hand; write faults into a file "
+                f"(--faults), or end it with Ctrl-C (kill -INT {self.control['launcher']})"
+            )
         try:
             self._operator = Operator(self.control["sockets"])
         except OSError as error:

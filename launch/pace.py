@@ -18,6 +18,8 @@ from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
 from . import plan
+from .place.base import Place
+from .place.local import Local
 from .run import run
 
 TRIAL_REAL_S = 2.0
@@ -40,11 +42,13 @@ class Trial(NamedTuple):
         return self.relative <= GOOD_RELATIVE and self.cpu <= GOOD_CPU
 
 
-def resolve(topology: Topology, options: plan.Options, pace: str) -> plan.Options:
+def resolve(
+    topology: Topology, options: plan.Options, pace: str, place: Callable[..., Place] = Local
+) -> plan.Options:
     """The options with the pace that was asked for, or found. Raises UserError on a pace that is none."""
     if pace == "auto":
         with tempfile.TemporaryDirectory(prefix="gmsr-pace-") as folder:
-            found = search(lambda trial: _try(topology, options, trial, Path(folder)))
+            found = search(lambda trial: _try(topology, options, trial, Path(folder), place))
         click.echo(f"note: pace {found:g} found by trials", err=True)
         return options._replace(pace=found)
     try:
@@ -78,14 +82,17 @@ def search(attempt: Callable[[float], Trial]) -> float:
     return pace
 
 
-def _try(topology: Topology, options: plan.Options, pace: float, folder: Path) -> Trial:
+def _try(
+    topology: Topology, options: plan.Options, pace: float, folder: Path, place: Callable[..., Place]
+) -> Trial:
     duration = TRIAL_REAL_S * pace
     trial = options._replace(pace=pace, duration=duration, warmup=WARMUP_SHARE * duration, survive=False)
     if topology.arrivals.kind == "trace":  # a trial must not outlast the trace: play its beginning
         trial = trial._replace(duration=min(duration, options.duration), warmup=0.0)
     trial = trial._replace(chaos=None)
-    summary = run(topology._replace(faults=()), trial, folder / f"{pace:g}")
-    found = judge(summary, os.cpu_count() or 1)
+    summary = run(topology._replace(faults=()), trial, folder / f"{pace:g}", place=place)
+    cores = sum(each["cores"] for each in summary["hosts"].values()) or os.cpu_count() or 1
+    found = judge(summary, cores)
     click.echo(f"note: pace {pace:g}: late by {found.relative:.1%}, {found.cpu:.0%} of the machine", err=True)
     return found
 

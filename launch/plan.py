@@ -9,6 +9,7 @@ from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Edge, Server, Topology
 
 from .choices import Choice
+from .place.base import Site
 from .tcp import Tcp
 
 COOLDOWN = 0.1
@@ -52,6 +53,10 @@ class Inputs(NamedTuple):
     values: Path | None
     mean_size: float
 
+    def of(self, dispatcher: str) -> list[Path]:
+        """The files that one of the dispatchers reads."""
+        return [file for file in (self.schedules.get(dispatcher), self.values) if file]
+
 
 def options(topology: Topology, **chosen: Any) -> Options:
     """The file's defaults under what was chosen (None: not chosen). Raises UserError if they do not fit."""
@@ -82,15 +87,22 @@ def specs(
     token: str,
     inputs: Inputs,
     tcp: Tcp | None = None,
+    sites: Mapping[str, Site] | None = None,
 ) -> list[ServerSpec | DispatcherSpec]:
     """One specification an agent, servers first, so that dispatchers find them listening.
 
-    ``tcp`` has the ports and keys of edges that are to be tcp.
+    ``tcp`` has the addresses and keys of edges that are to be tcp: all, if that was chosen, and those between hosts.
+    ``sites``: where each agent runs; None: all in ``run_dir``, with their sockets in ``sockets``.
     """
-    assert (tcp is not None) == (chosen.edges == "tcp"), "edges are what was chosen"
+    assert tcp is not None or chosen.edges == "ipc", "edges are what was chosen"
     agents = len(topology.servers) + len(topology.dispatchers)
+    here = Site("", str(run_dir), sockets)
+
+    def site(name: str) -> Site:
+        return sites[name] if sites else here
 
     def common(own_id: str, delays: dict[str, float]) -> AgentSpec:
+        _, folder, sockets = site(own_id)
         return {
             "id": own_id,
             "run": token,
@@ -102,9 +114,9 @@ def specs(
             "cooldown": chosen.cooldown,
             "heartbeat": chosen.pace * max(HEARTBEAT_REAL_S, len(topology.edges) / HEARTBEATS_A_SECOND),
             "seed": chosen.seed,
-            "rows": str(run_dir / "agents" / f"{own_id}.rows"),
-            "errors": str(run_dir / "agents" / f"{own_id}.err"),
-            "statement": str(run_dir / "agents" / f"{own_id}.json"),
+            "rows": f"{folder}/agents/{own_id}.rows",
+            "errors": f"{folder}/agents/{own_id}.err",
+            "statement": f"{folder}/agents/{own_id}.json",
             "telemetry": f"{sockets}/nursery",
             "control": f"{sockets}/{own_id}.ctl",
             "telemetry_real_s": max(STATUS_REAL_S, agents / STATUS_A_SECOND),
@@ -114,20 +126,26 @@ def specs(
             "delays": {peer: delay for peer, delay in delays.items() if delay},
         }
 
-    def address(server: str) -> str:
-        return tcp.address(server) if tcp else f"ipc://{sockets}/{server}.ipc"
+    def address(server: str, dispatcher: str) -> str:
+        there = site(server)
+        if tcp and (chosen.edges == "tcp" or site(dispatcher).host != there.host):
+            return tcp.address(server)
+        return f"ipc://{there.sockets}/{server}.ipc"
 
     made: list[ServerSpec | DispatcherSpec] = []
     for server in topology.servers:
         edges = topology.dispatchers_of(server.id)
         shared = common(server.id, {edge.dispatcher: edge.delay for edge in edges})
-        made.append(_server(shared, server, edges, chosen, policy, address(server.id)))
+        near = address(server.id, server.id)
+        far = {address(server.id, edge.dispatcher) for edge in edges} - {near}
+        made.append(_server(shared, server, edges, chosen, policy, near, *far))
     for dispatcher in topology.dispatchers:
         edges = topology.servers_of(dispatcher.id)
         shared = common(dispatcher.id, {edge.server: edge.delay for edge in edges})
-        arrivals = _arrivals(topology, dispatcher.id, dispatcher.rate * chosen.scale, inputs)
-        addresses = [address(edge.server) for edge in edges]
-        sizes = _sizes(topology, inputs)
+        folder = site(dispatcher.id).folder
+        arrivals = _arrivals(topology, dispatcher.id, dispatcher.rate * chosen.scale, inputs, folder)
+        addresses = [address(edge.server, dispatcher.id) for edge in edges]
+        sizes = _sizes(topology, inputs, folder)
         made.append(_dispatcher(shared, edges, chosen, policy, addresses, arrivals, sizes))
     if tcp:
         for spec in made:
@@ -172,12 +190,19 @@ def prepare(topology: Topology, chosen: Options, folder: Path) -> Inputs:
 
 
 def _server(
-    common: AgentSpec, server: Server, edges: Sequence[Edge], chosen: Options, policy: Choice, address: str
+    common: AgentSpec,
+    server: Server,
+    edges: Sequence[Edge],
+    chosen: Options,
+    policy: Choice,
+    address: str,
+    far_address: str = "",
 ) -> ServerSpec:
     return {
         **common,
         "role": "server",
         "address": address,
+        "far_address": far_address,
         "dispatchers": [edge.dispatcher for edge in edges],
         "curve": server.curve.describe(),
         "scale": chosen.scale,
@@ -212,18 +237,18 @@ def _dispatcher(
     }
 
 
-def _arrivals(topology: Topology, dispatcher: str, rate: float, inputs: Inputs) -> ArrivalsSpec:
+def _arrivals(topology: Topology, dispatcher: str, rate: float, inputs: Inputs, folder: str) -> ArrivalsSpec:
     arrivals = topology.arrivals
     return {
         "kind": arrivals.kind,  # type: ignore[typeddict-item]  # checked where the file is read
         "rate": rate,
         "on": arrivals.on,
         "off": arrivals.off,
-        "schedule": str(inputs.schedules.get(dispatcher, "")),
+        "schedule": _input(inputs.schedules.get(dispatcher), folder),
     }
 
 
-def _sizes(topology: Topology, inputs: Inputs) -> SizesSpec:
+def _sizes(topology: Topology, inputs: Inputs, folder: str) -> SizesSpec:
     sizes = topology.sizes
     kind = "schedule" if sizes.kind == "trace" and inputs.values is None else sizes.kind
     return {
@@ -232,5 +257,10 @@ def _sizes(topology: Topology, inputs: Inputs) -> SizesSpec:
         "sigma": sizes.sigma,
         "alpha": sizes.alpha,
         "ratio": sizes.ratio,
-        "values": str(inputs.values or ""),
+        "values": _input(inputs.values, folder),
     }
+
+
+def _input(prepared: Path | None, folder: str) -> str:
+    """Where a prepared file is found, by an agent whose run directory is ``folder``."""
+    return f"{folder}/inputs/{prepared.name}" if prepared else ""

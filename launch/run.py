@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import psutil
-
 from gmsr.agents.process import POLICY_FAILED
 from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
@@ -30,7 +28,6 @@ from .faults.live import Schedule
 from .faults.scheduled import scheduled
 from .place.base import Event, Place
 from .place.local import Local
-from .record.collect import life_name
 from .record.summary import summarise
 from .run_dir import make_folder, write_launch, write_plan
 from .show.progress import Progress
@@ -66,6 +63,7 @@ class Stopped(NamedTuple):
 
     interrupted: bool
     failure: str  # empty if all went well
+    mendable: bool  # it failed before it began, by what the user can mend
 
 
 def run(
@@ -82,19 +80,26 @@ def run(
     Raises UserError before anything is started, RunError if the run failed, Interrupted after Ctrl-C.
     """
     policy = choose(options.policy, options.feed)
-    limits.check(topology)
+    if place is Local:
+        limits.check(topology)
     if policy.informed:
         topology = informed(topology)
     topology, drawn = scheduled(topology, options, simulated=False)
+    if place is Local and any(fault.kind == "lose-host" for fault in topology.faults):
+        raise UserError(
+            "faults: lose-host: all agents run on this machine; name hosts (--hosts), or leave it out"
+        )
     run_dir = make_folder(topology, options, out)
     topology = topology._replace(scale=options.scale)
     try:
         inputs = plan.prepare(topology, options, run_dir / "inputs")
-    except UserError:
-        shutil.rmtree(run_dir)  # we have just made it, and nothing was started
+        live = _Live(topology, options, run_dir, progress or Progress(quiet=True), drawn, heard)
+        stopped = live.play(policy, inputs, place)
+        if stopped.mendable:
+            raise UserError(stopped.failure)
+    except UserError:  # before anything has begun: it would be a poor run that could not be mended
+        shutil.rmtree(run_dir)
         raise
-    live = _Live(topology, options, run_dir, progress or Progress(quiet=True), drawn, heard)
-    stopped = live.play(policy, inputs, place)
     if stopped.failure:
         if live.started:
             with suppress(Exception):  # whatever is missing from a run that broke must not hide why it broke
@@ -125,12 +130,16 @@ class _Live:
         self._progress = progress
         self._heard = heard
         self._servers = {server.id for server in topology.servers}
+        self._hosts: dict[str, str] = {}
+        self._doors: dict[str, str] = {}  # of servers that are to be reached from other hosts
+        self._lives: dict[str, int] = {}
         self._pids: dict[str, int] = {}
         self._waiting: set[str] = set()  # agents that are not ready yet
         self._living: set[str] = set()
         self._failure = ""
+        self._mendable = False
         self._statuses: dict[str, dict[str, Any]] = {}
-        self._cpu_begin: dict[int, float] = {}  # by process
+        self._cpu_begin: dict[tuple[str, int], float] = {}  # by agent and process
         self._cpu: dict[str, float] = {}
         self._begin_ns = 0
         self._schedule: Schedule | None = None
@@ -141,14 +150,14 @@ class _Live:
 
     def play(self, policy: Choice, inputs: plan.Inputs, place: Callable[..., Place]) -> Stopped:
         """From the first process to the last."""
-        interrupted = False
+        interrupted, collected_real_s = False, 0.0
+        hosts: dict[str, Any] = {}
         self._progress.phase("starting processes")
         began = time.monotonic()
         token = uuid4().hex
-        tcp = Tcp(self._topology, token) if self._options.edges == "tcp" else None
         testbed = place(survive=self._options.survive)
         try:
-            self._start(testbed, policy, inputs, token, tcp)
+            self._start(testbed, policy, inputs, token)
             self._until_ready(testbed, began)
             self.ready_real_s = time.monotonic() - began
             if not self._failure:
@@ -163,9 +172,11 @@ class _Live:
             except KeyboardInterrupt:  # a second one: no more patience
                 interrupted = True
             testbed.close()
-            if tcp:
-                tcp.close()
             self._progress.done()
+        if self.started:
+            began = time.monotonic()
+            hosts = testbed.gather(self._run_dir)
+            collected_real_s = time.monotonic() - began
         write_launch(
             self._run_dir,
             platform.platform(),
@@ -174,15 +185,28 @@ class _Live:
             interrupted=interrupted,
             cpu=self._cpu,
             ready_real_s=self.ready_real_s,
+            hosts=hosts,
+            collected_real_s=collected_real_s,
         )
-        return Stopped(interrupted, self._failure)
+        return Stopped(interrupted, self._failure, self._mendable)
 
-    def _start(
-        self, testbed: Place, policy: Choice, inputs: plan.Inputs, token: str, tcp: Tcp | None
-    ) -> None:
-        options, run_dir = self._options, self._run_dir
-        specs = plan.specs(self._topology, options, policy, run_dir, testbed.sockets, token, inputs, tcp)
-        self._schedule = Schedule(run_dir, self._topology, specs, options.duration, self._drawn)
+    def _start(self, testbed: Place, policy: Choice, inputs: plan.Inputs, token: str) -> None:
+        options, run_dir, topology = self._options, self._run_dir, self._topology
+        servers = [server.id for server in topology.servers]
+        sites = testbed.sites([*servers, *(each.id for each in topology.dispatchers)], run_dir)
+        tcp = None
+        if options.edges == "tcp" or len({site.host for site in sites.values()}) > 1:
+            tcp = Tcp(topology, token, testbed.reserve(servers))
+        specs = plan.specs(topology, options, policy, run_dir, testbed.sockets, token, inputs, tcp, sites)
+        for dispatcher in topology.dispatchers:
+            for file in inputs.of(dispatcher.id):
+                testbed.deliver(dispatcher.id, file)
+        self._hosts = {name: site.host for name, site in sites.items()}
+        bound = {
+            spec["id"]: spec["far_address"] or spec["address"] for spec in specs if spec["role"] == "server"
+        }
+        self._doors = {name: address.removeprefix("tcp://") for name, address in bound.items()}
+        self._schedule = Schedule(run_dir, topology, specs, options.duration, self._drawn)
         self._patience = END_REAL_S * options.pace + END_HEARTBEATS * specs[0]["heartbeat"]
         first = self._schedule.at_start()
         write_plan(run_dir, options, policy, first, inputs)
@@ -207,7 +231,7 @@ class _Live:
             span = options.duration + options.cooldown + self._patience
             testbed.end_by(self._begin_ns + int(span / options.pace * 1e9))
         write_control(self._run_dir, testbed, self._begin_ns, options, token)
-        testbed.tell({"tell": "start", "at_ns": self._begin_ns})
+        testbed.begin(self._begin_ns)
         self.started = True
 
     def _until_over(self, testbed: Place) -> None:
@@ -219,9 +243,9 @@ class _Live:
             now = self._now()
             schedule.perform(testbed, now, self._begin_ns)
             if not self._cpu_begin and now >= warm:
-                self._cpu_begin = self._cpu_times()
+                self._cpu_begin = self._cpu_times(testbed)
             if self._cpu_begin and not self._cpu and now >= over:
-                self._cpu = self._shares(self._cpu_times(), (over - warm) / options.pace)
+                self._cpu = self._shares(self._cpu_times(testbed), (over - warm) / options.pace)
             if now >= self._look_at:
                 self._look(testbed, now)
             marks = [mark for mark in (warm, over, schedule.due, self._look_at) if mark > now]
@@ -235,7 +259,7 @@ class _Live:
         """Who is connected to whom, by the kernel: once, or until nothing is odd, since agents come and go."""
         edges = [(edge.dispatcher, edge.server) for edge in self._topology.edges]
         living = {agent: pid for agent, pid in self._pids.items() if agent in self._living}
-        seen = proof.snapshot(living, testbed.sockets, edges, now)
+        seen = proof.snapshot(lambda: testbed.look(living), edges, now, self._doors)
         proof.keep(self._run_dir, seen)
         again = now + LOOK_AGAIN * self._options.duration
         self._look_at = again if seen["contradictions"] and again < self._options.duration else inf
@@ -252,14 +276,14 @@ class _Live:
         while self._living and time.monotonic() < deadline:
             events = testbed.events(0.1)
             self._take(events)
-            if any(event["event"] == "lost" for event in events):
+            if any(event["event"] == "lost" and "host" not in event for event in events):
                 return
 
     def _take(self, events: list[Event]) -> None:
         for event in events:
             match event:
                 case {"event": "spawned", "id": agent, "pid": pid, "life": life}:
-                    self._pids[agent] = pid
+                    self._pids[agent], self._lives[agent] = pid, life
                     self._living.add(agent)
                     if self._schedule and life > 1:
                         self._schedule.started(event, self._now())
@@ -267,6 +291,8 @@ class _Live:
                     self._living.discard(agent)
                     if status:
                         self._lose(event)
+                case {"event": "lost", "host": host, "why": why}:
+                    self._lose_host(host, why, event["asked"])
                 case {"event": "lost", "why": why}:
                     self._failure = self._failure or f"{why}; all agents ended with it"
                     self._living.clear()
@@ -280,12 +306,23 @@ class _Live:
     def _lose(self, event: Event) -> None:
         """An agent did not end by itself. A defect ends the run; a kill in its course is what runs are to survive."""
         agent, status = event["id"], event["status"]
-        why = _death(event, self._run_dir)
+        why = _death(event)
         if self._schedule and self._begin_ns and os.WIFSIGNALED(status):
             self._schedule.died(event, self._now(), signal.Signals(os.WTERMSIG(status)).name)
         elif not self._failure:
             role = "server" if agent in self._servers else "dispatcher"
             self._failure = f"{role} {why}"
+
+    def _lose_host(self, host: str, why: str, asked: bool) -> None:
+        """A host, and with it all agents there, for all that is known. Before the run it is the user's to mend."""
+        gone = sorted(agent for agent in self._living if self._hosts[agent] == host)
+        self._living.difference_update(gone)
+        if not self._begin_ns and not self._failure:
+            self._failure, self._mendable = f"host {host}: {why}", True
+        for agent in gone if self._begin_ns else ():
+            event = {"id": agent, "life": self._lives[agent], "asked": asked}
+            assert self._schedule is not None
+            self._schedule.died(event, self._now(), f"the loss of host {host} ({why})")
 
     def _now(self) -> float:
         return (time.monotonic_ns() - self._begin_ns) * 1e-9 * self._options.pace
@@ -294,34 +331,22 @@ class _Live:
         keys = ("offered", "completed", "in_flight")
         return {key: sum(status.get(key, 0) for status in self._statuses.values()) for key in keys}
 
-    def _cpu_times(self) -> dict[int, float]:
-        times = {}
-        for pid in self._pids.values():
-            try:
-                used = psutil.Process(pid).cpu_times()
-            except psutil.Error:
-                continue  # it has just ended
-            times[pid] = used.user + used.system
-        return times
+    def _cpu_times(self, testbed: Place) -> dict[tuple[str, int], float]:
+        used = testbed.cpu_real_s()
+        return {(agent, pid): used[agent] for agent, pid in self._pids.items() if agent in used}
 
-    def _shares(self, end: dict[int, float], real_s: float) -> dict[str, float]:
+    def _shares(self, end: dict[tuple[str, int], float], real_s: float) -> dict[str, float]:
         """Of who lived all that time."""
         begin = self._cpu_begin
-        names = {pid: agent for agent, pid in self._pids.items()}
-        return {names[pid]: (used - begin[pid]) / real_s for pid, used in end.items() if pid in begin}
+        return {each[0]: (used - begin[each]) / real_s for each, used in end.items() if each in begin}
 
 
-def _death(event: Event, run_dir: Path) -> str:
+def _death(event: Event) -> str:
     """Why an agent died, in a line."""
-    agent, status = event["id"], event["status"]
+    agent, status, words = event["id"], event["status"], event["words"]
     if os.WIFSIGNALED(status):
         return f"{agent} was killed by {signal.Signals(os.WTERMSIG(status)).name}"
-    try:
-        name = life_name(agent, event["life"])
-        errors = (run_dir / "agents" / f"{name}.err").read_text(encoding="utf-8").strip()
-        if os.waitstatus_to_exitcode(status) == POLICY_FAILED:
-            return f"{agent}: its policy failed, and the run was ended:\n{errors}\n"
-        last = errors.splitlines()[-1]
-    except (OSError, IndexError):
-        last = f"exit status {os.waitstatus_to_exitcode(status)}"
+    if os.waitstatus_to_exitcode(status) == POLICY_FAILED:
+        return f"{agent}: its policy failed, and the run was ended:\n{words}\n"
+    last = words.splitlines()[-1] if words else f"exit status {os.waitstatus_to_exitcode(status)}"
     return f"{agent} crashed: {last}"

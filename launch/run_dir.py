@@ -89,8 +89,10 @@ def write_launch(
     interrupted: bool = False,
     cpu: Mapping[str, float] | None = None,
     ready_real_s: float = 0.0,
+    hosts: Mapping[str, Any] | None = None,
+    collected_real_s: float = 0.0,
 ) -> None:
-    """How it went, when all agents have ended. ``system``: where they ran."""
+    """How it went, when all agents have ended. ``system``: where they ran; ``hosts``: which, if elsewhere."""
     write_json(
         run_dir / "launch.json",
         {
@@ -100,5 +102,7 @@ def write_launch(
             "cpu": cpu or {},
             "ready_real_s": ready_real_s,
             "machine": {"cores": os.cpu_count(), "system": system},
+            "hosts": hosts or {},
+            "collected_real_s": collected_real_s,
         },
     )

@@ -6,9 +6,9 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from . import curves, faults
-from .format import FaultsFile, TopologyFile
+from .format import Strict
 
-File = TypeVar("File", TopologyFile, FaultsFile)
+File = TypeVar("File", bound=Strict)
 
 MAX_DEPTH = 32
 ARRIVALS = "poisson, deterministic, on-off, or {trace: FILE}"
@@ -70,7 +70,7 @@ def _explain(content: object, message: str) -> str:
     known = _known(place)
     if known and (what.startswith("Invalid") or place.endswith(".kind")):
         return f"{where}: unknown kind {_shown(value)}; choose one of {known}"
-    if place.endswith(".id") and isinstance(value, str):
+    if re.search(r"\.(id|host)$|^hosts\[\d+\]\.name$", place) and isinstance(value, str):
         return f"{where}: {_shown(value)} is no id; {ID_RULE}"
     what = re.sub(r", got .*", "", what.removeprefix("Expected "))
     what = re.sub(r"`([^`]*)`", lambda found: _plain(found[1]), what).replace(".0", "")
@@ -150,12 +150,12 @@ def _value(content: object, place: str) -> object:
 
 
 def _name(content: object, place: str) -> str:
-    """The place, with the id of the dispatcher or server that it is in."""
+    """The place, with the name of the dispatcher, server or host that it is in."""
     steps = _steps(place)
-    if len(steps) > 1 and steps[0] in ("dispatchers", "servers"):
+    if len(steps) > 1 and steps[0] in ("dispatchers", "servers", "hosts"):
         head = f"{steps[0]}[{steps[1]}]"
         item = _value(content, head)
-        known = item.get("id") if isinstance(item, dict) else None
+        known = (item.get("id") or item.get("name")) if isinstance(item, dict) else None
         if isinstance(known, str) and known.isprintable():
             return place.replace(head, f"{head} ({known[:70]})", 1)
     return place or "file"

@@ -18,8 +18,8 @@ DOWN = ("crash", "freeze", "drain")
 """An agent is out of service, in three ways; one at a time."""
 ON_EDGES = ("cut", "delay", "loss", "duplicate", "reorder")
 """What befalls frames."""
-LIVE_ONLY = ("kill-launcher", "kill-telemetry")
-"""The model has neither launcher nor telemetry."""
+LIVE_ONLY = ("kill-launcher", "kill-telemetry", "lose-host")
+"""The model has neither launcher nor telemetry nor hosts."""
 SIMULATED_ONLY = ("reorder",)
 """ZeroMQ keeps the order of a connection's frames."""
 KINDS = (*DOWN, "join", "slow", "surge", *ON_EDGES, *LIVE_ONLY)
@@ -53,6 +53,7 @@ class Fault(NamedTuple):
     share: float = 0.0  # probability for each frame (loss, duplicate, reorder)
     seconds: float = 0.0  # one way, on top of the edge's own (delay)
     jitter: float = 0.0  # uniform extra in [0, jitter] (delay)
+    hosts: tuple[str, ...] = ()  # that it names; its agents and edges are those there
 
     def describe(self) -> str:
         """A few words: 'cut d1-s1', 'crash s1', 'slow s1 ×0.5'."""
@@ -74,6 +75,8 @@ class Fault(NamedTuple):
         return len(self.agents) == 2 and (self.agents[0], self.agents[1]) in self.edges
 
     def _target(self) -> dict[str, Any]:
+        if self.hosts:
+            return {"host": self.hosts[0]} if self.kind == "lose-host" else {"hosts": list(self.hosts)}
         if not self.agents:
             return {}
         if self._is_one_edge():
@@ -83,6 +86,8 @@ class Fault(NamedTuple):
         return {"group": list(self.agents)}
 
     def _whom(self) -> str:
+        if self.hosts:
+            return "-".join(self.hosts)
         if self._is_one_edge():
             return "-".join(self.agents)
         more = len(self.agents) - NAMES_SHOWN
@@ -98,13 +103,22 @@ class Fault(NamedTuple):
         return f"{self.share * 100:.3g} %" if self.share else ""
 
 
-def make(plain: Mapping[str, Any], edges: Iterable["Edge"]) -> Fault:
-    """The fault that an entry of a file describes, on a graph of these edges."""
+def make(plain: Mapping[str, Any], edges: Iterable["Edge"], where: Mapping[str, str] | None = None) -> Fault:
+    """The fault that an entry of a file describes, on a graph of these edges. ``where``: hosts of agents."""
     kind, at = plain["kind"], plain["at"]
     pairs: tuple[Pair, ...] = ()
-    if "edge" in plain:
+    hosts = (
+        tuple(plain["hosts"])
+        if "hosts" in plain
+        else tuple(plain[field] for field in ("host",) if field in plain)
+    )
+    if hosts:
+        agents: tuple[str, ...] = tuple(name for name, host in (where or {}).items() if host in hosts)
+        if kind in ON_EDGES:
+            pairs = between(hosts, edges, where or {})
+    elif "edge" in plain:
         dispatcher, server = plain["edge"]
-        agents: tuple[str, ...] = (dispatcher, server)
+        agents = (dispatcher, server)
         pairs = ((dispatcher, server),)
     else:
         one = [plain[field] for field in ("agent", "server", "dispatcher") if field in plain]
@@ -112,7 +126,8 @@ def make(plain: Mapping[str, Any], edges: Iterable["Edge"]) -> Fault:
         if kind in ON_EDGES:
             pairs = crossing(agents, edges)
     values = {name: plain[name] for name in VALUES.get(kind, ()) if name in plain}
-    return Fault(kind, at, at + plain.get("restart", plain.get("for", inf)), agents, pairs, **values)
+    until = at + plain.get("restart", plain.get("for", inf))
+    return Fault(kind, at, until, agents, pairs, **values, hosts=hosts)
 
 
 def crossing(group: Iterable[str], edges: Iterable["Edge"]) -> tuple[Pair, ...]:
@@ -122,6 +137,18 @@ def crossing(group: Iterable[str], edges: Iterable["Edge"]) -> tuple[Pair, ...]:
         (edge.dispatcher, edge.server)
         for edge in edges
         if (edge.dispatcher in inside) != (edge.server in inside)
+    )
+
+
+def between(hosts: Sequence[str], edges: Iterable["Edge"], where: Mapping[str, str]) -> tuple[Pair, ...]:
+    """The edges from one of two hosts to the other."""
+    return tuple(
+        (edge.dispatcher, edge.server)
+        for edge in edges
+        if edge.dispatcher in where
+        and edge.server in where
+        and where[edge.dispatcher] != where[edge.server]
+        and {where[edge.dispatcher], where[edge.server]} == set(hosts)
     )
 
 
@@ -143,7 +170,7 @@ def problems(faults: Sequence[Fault], topology: "Topology", duration: float | No
     end = inf if duration is None else duration
     lines = []
     for index, fault in enumerate(faults):
-        wrong = _time(fault, end) or _names(fault, role) or _edges(fault, pairs)
+        wrong = _time(fault, end) or _hosts(fault, topology) or _names(fault, role) or _edges(fault, pairs)
         if wrong:
             lines.append(f"faults[{index}]: {wrong}")
     return lines or [*_too_early(faults), *_overlaps(faults)]
@@ -167,11 +194,23 @@ def _names(fault: Fault, role: Mapping[str, str]) -> str:
     return ""
 
 
+def _hosts(fault: Fault, topology: "Topology") -> str:
+    """Of hosts that agents are on: which these are may be known only when a run begins."""
+    if len(topology.hosts) < len(topology.dispatchers) + len(topology.servers):
+        return ""
+    for host in fault.hosts:
+        if host not in topology.hosts.values():
+            return f"no agent is on a host {host!r}; name one of {', '.join(dict.fromkeys(topology.hosts.values()))}"
+    if len(fault.hosts) == 2 and not fault.edges:
+        return f"no edge leads from {fault.hosts[0]!r} to {fault.hosts[1]!r}; name two hosts that one leads between"
+    return ""
+
+
 def _edges(fault: Fault, pairs: set[Pair]) -> str:
     for dispatcher, server in fault.edges:
         if (dispatcher, server) not in pairs:
             return f"there is no edge from {dispatcher!r} to {server!r}; name one as [dispatcher, server]"
-    if fault.kind in ON_EDGES and not fault.edges:
+    if fault.kind in ON_EDGES and not fault.edges and not fault.hosts:
         return (
             f"no edge leads from {_listed(fault.agents)} to any other agent; name agents that one leads from"
         )
@@ -220,6 +259,8 @@ def _holds(fault: Fault) -> list[tuple[str, ...]]:
     """What no other fault may hold while this one lasts; what never ends can happen once."""
     if fault.kind in ON_EDGES:
         return [(fault.kind, *pair) for pair in fault.edges]
+    if fault.hosts:
+        return [("down", name) for name in fault.agents]
     return [("down" if fault.kind in DOWN else fault.kind, *fault.agents)]
 
 

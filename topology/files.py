@@ -53,7 +53,7 @@ def resolve(content: object, path: Path) -> Loaded:
     entry = _convert(content, TopologyFile, path, "'dispatchers:', 'servers:', 'edges:'")
     warnings: list[str] = []
     servers = tuple(_server(server, path, warnings) for server in entry.servers)
-    dispatchers = tuple(Dispatcher(each.id, each.rate) for each in entry.dispatchers)
+    dispatchers = tuple(Dispatcher(each.id, each.rate, each.host or "") for each in entry.dispatchers)
     topology = Topology(
         entry.name or path.stem,
         dispatchers,
@@ -99,12 +99,12 @@ def _faults(
         where = f"{path}: faults[{index}]"
         plain: dict[str, Any] = msgspec.to_builtins(entry)
         if plain["kind"] in faults.ON_EDGES:
-            _exactly_one(plain, ("edge", "agent", "group"), where)
+            _exactly_one(plain, ("edge", "agent", "group", "hosts"), where)
         if isinstance(entry, Slow):
             _exactly_one(plain, ("factor", "curve"), where)
             if not isinstance(entry.curve, UnsetType):
                 plain["curve"] = _curve(entry.curve, f"{where}.curve", path, warnings).describe()
-        made.append(faults.make(plain, topology.edges))
+        made.append(faults.make(plain, topology.edges, topology.hosts))
     for problem in faults.problems(made, topology, duration):
         raise UserError(f"{path}: {problem}")
     return tuple(made)
@@ -120,7 +120,7 @@ def _exactly_one(plain: dict[str, Any], names: tuple[str, ...], where: str) -> N
 
 def _server(entry: ServerEntry, path: Path, warnings: list[str]) -> Server:
     curve = _curve(entry.curve, f"{path}: servers: {entry.id}: curve", path, warnings)
-    return Server(entry.id, curve, _smoothing(entry, curve, path))
+    return Server(entry.id, curve, _smoothing(entry, curve, path), entry.host or "")
 
 
 def _curve(spec: CurveSpec, where: str, path: Path, warnings: list[str]) -> curves.Curve:

@@ -82,18 +82,20 @@ class Window(Strict):
 
 
 class DispatcherEntry(Strict):
-    """A dispatcher; rate in jobs per second at scale 1."""
+    """A dispatcher; rate in jobs per second at scale 1; host as an inventory names it."""
 
     id: Id
     rate: NotNegative
+    host: Id | UnsetType = UNSET
 
 
 class ServerEntry(Strict):
-    """A server; smoothing relative to its curve's last kink, or an absolute window."""
+    """A server; smoothing relative to its curve's last kink, or an absolute window; host as an inventory names it."""
 
     id: Id
     curve: CurveSpec
     smoothing: NotNegative | Window | UnsetType = UNSET
+    host: Id | UnsetType = UNSET
 
 
 class EdgeEntry(Strict, rename={"source": "from", "target": "to"}):
@@ -193,9 +195,10 @@ class LastingFault(FaultSpec, kw_only=True, rename={"span": "for"}):
 
 
 class EdgeFault(LastingFault, kw_only=True):
-    """A fault of one edge, of all edges of an agent, or of all between a group and the others."""
+    """A fault of one edge, of all edges of an agent, of all between a group and the others, or between two hosts."""
 
     edge: tuple[str, str] | UnsetType = UNSET
+    hosts: tuple[str, str] | UnsetType = UNSET
     agent: str | UnsetType = UNSET
     group: Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET
 
@@ -272,9 +275,15 @@ class KillTelemetry(FaultSpec, tag_field="kind", tag="kill-telemetry"):
     """Telemetry is killed; in live runs only."""
 
 
+class LoseHost(FaultSpec, kw_only=True, tag_field="kind", tag="lose-host"):
+    """A host is gone, with all that runs there; in live runs on several hosts only."""
+
+    host: str
+
+
 FaultEntry = (
     Crash | Freeze | Drain | Join | Slow | Surge | Cut | Delay | Loss | Duplicate | Reorder
-    | KillLauncher | KillTelemetry
+    | KillLauncher | KillTelemetry | LoseHost
 )  # fmt: skip
 
 

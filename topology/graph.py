@@ -8,18 +8,22 @@ from .faults import Fault
 
 
 class Dispatcher(NamedTuple):
-    """A front door; ``rate`` in jobs per second at scale 1."""
+    """A front door; ``rate`` in jobs per second at scale 1; ``host``: where it is to run; empty: wherever."""
 
     id: str
     rate: float
+    host: str = ""
 
 
 class Server(NamedTuple):
-    """A back end. ``smoothing``: window w, in units of N, of the marginal it reports; None: the default."""
+    """A back end. ``smoothing``: window w, in units of N, of the marginal it reports; None: the default. ``host``: as
+    a dispatcher's.
+    """
 
     id: str
     curve: Curve
     smoothing: float | None = None
+    host: str = ""
 
     @property
     def width(self) -> float:
@@ -79,6 +83,12 @@ class Topology(NamedTuple):
     run: RunDefaults = RunDefaults()
     faults: tuple[Fault, ...] = ()
 
+    @property
+    def hosts(self) -> dict[str, str]:
+        """Where each agent is to run, of those that it is said of."""
+        agents: list[Dispatcher | Server] = [*self.dispatchers, *self.servers]
+        return {each.id: each.host for each in agents if each.host}
+
     def servers_of(self, dispatcher: str) -> tuple[Edge, ...]:
         """A dispatcher's edges, in the file's order."""
         return tuple(edge for edge in self.edges if edge.dispatcher == dispatcher)
@@ -120,7 +130,7 @@ class Topology(NamedTuple):
         """The form of a topology file, complete in itself."""
         plain = {
             "name": self.name,
-            "dispatchers": [dispatcher._asdict() for dispatcher in self.dispatchers],
+            "dispatchers": [_dispatcher(dispatcher) for dispatcher in self.dispatchers],
             "servers": [_server(server) for server in self.servers],
             "edges": [_edge(edge) for edge in self.edges],
             "scale": self.scale,
@@ -144,10 +154,16 @@ def default_smoothing(curve: Curve) -> float:
 DEFAULT_SMOOTHING = 0.05
 
 
+def _dispatcher(dispatcher: Dispatcher) -> dict[str, Any]:
+    return {name: value for name, value in dispatcher._asdict().items() if value != ""}
+
+
 def _server(server: Server) -> dict[str, Any]:
     plain: dict[str, Any] = {"id": server.id, "curve": server.curve.describe()}
     if server.smoothing is not None:
         plain["smoothing"] = {"width": server.smoothing}
+    if server.host:
+        plain["host"] = server.host
     return plain
 
 

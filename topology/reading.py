@@ -40,9 +40,9 @@ def read_text(path: Path, what: str) -> str:
         raise UserError(f"{str(path)!r}: {error}; name a readable {what}") from error
 
 
-def read_plain(path: Path) -> object:
+def read_plain(path: Path, what: str = "topology file") -> object:
     """What a YAML file, or a JSON file (by its ending), holds. Raises UserError with file, line and mend."""
-    text = read_text(path, "topology file")
+    text = read_text(path, what)
     try:
         return _json(text) if path.suffix.lower() == ".json" else _yaml(text)
     except json.JSONDecodeError as error:

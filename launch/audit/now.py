@@ -6,7 +6,9 @@ from typing import Any
 from gmsr.topology.errors import UserError
 
 from ..operate import Testbed
+from ..place.base import Seen
 from .proof import snapshot
+from .tables import look
 
 
 def seen_now(run_dir: Path) -> dict[str, Any] | None:
@@ -20,6 +22,7 @@ def seen_now(run_dir: Path) -> dict[str, Any] | None:
     try:
         pids = {agent.id: agent.pid for agent in testbed.agents() if agent.pid is not None}
         edges = [(edge.dispatcher, edge.server) for edge in testbed.folder().topology.edges]
-        return snapshot(pids, testbed.control["sockets"], edges, testbed.now)
+        sockets = testbed.control["sockets"]
+        return snapshot(lambda: [Seen("", pids, sockets, look(pids.values()))], edges, testbed.now)
     finally:
         testbed.close()

@@ -7,16 +7,17 @@
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gmsr.topology.errors import UserError
 
+from ..place.base import Seen
 from ..record import account
 from ..record.collect import Collected, collect
 from ..record.folder import Folder, open_run, read_json, write_json
-from .tables import Tables, look
+from .joined import Joined, join
 
 FILE = "audit.json"
 REPORT_HEAD_BYTES, VALUE_BYTES = 2, 9
@@ -46,6 +47,7 @@ class Proof(NamedTuple):
     edges: int
     connections: int | None  # found in the kernel's tables; None if nobody looked while the run went on
     at: float | None  # when they were, emulated seconds
+    hosts: dict[str, int]  # agents on each host where the kernel was asked; empty: one machine
     messages: int | None  # counted; None while the run goes on
     learned: str  # what a dispatcher was told about its servers
     contradictions: list[str]
@@ -56,19 +58,37 @@ class Proof(NamedTuple):
         return not self.contradictions
 
 
-def snapshot(pids: Mapping[str, int], sockets: str, edges: Iterable[Pair], at: float) -> dict[str, Any]:
-    """The kernel's tables of agents that live: who is connected to whom, and what speaks against the claim.
+def snapshot(
+    look: Callable[[], Sequence[Seen]],
+    edges: Iterable[Pair],
+    at: float,
+    doors: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The kernels' tables of agents that live: who is connected to whom, and what speaks against the claim.
 
-    An odd finding is looked at twice: tables are not of one instant, and connections come and go.
+    ``doors``: where servers that are to be reached from other hosts listen. An odd finding is looked at twice: tables
+    are not of one instant, and connections come and go.
     """
     wanted = list(edges)
     for _ in range(2):
-        tables = look(pids.values())
-        found = _named(tables, pids)
-        contradictions = _against(tables, found, pids, sockets, wanted)
+        seen = look()
+        joined = join(seen)
+        found = _named(joined)
+        contradictions = _against(joined, found, wanted, doors or {})
+        contradictions += [
+            f"host {each.host} did not answer: nobody saw its agents' connections"
+            for each in seen
+            if each.tables is None
+        ]
         if not contradictions:
             break
-    return {"at": at, "agents": len(pids), "connections": found, "contradictions": contradictions}
+    return {
+        "at": at,
+        "agents": len(joined.names),
+        "connections": found,
+        "contradictions": contradictions,
+        "hosts": {each.host: len(each.pids) for each in seen if each.host},
+    }
 
 
 def keep(run_dir: Path, seen: Mapping[str, Any]) -> None:
@@ -96,6 +116,7 @@ def prove(run_dir: Path, seen: Mapping[str, Any] | None = None) -> Proof:
         len(folder.topology.edges),
         None if looked is None else len(looked["connections"]),
         None if looked is None else looked["at"],
+        looked.get("hosts", {}) if looked else {},
         messages,
         ", ".join(folder.plan["carries"]) or "nothing",
         contradictions,
@@ -160,7 +181,7 @@ def text(proof: Proof) -> str:
         "connections  nobody looked into the kernel's tables while it ran"
         if proof.connections is None
         else f"connections  {proof.connections} between {proof.agents} agents, for {proof.edges} edges: the kernel's "
-        f"own tables, at {proof.at:.3g} s"
+        f"own tables{_on_hosts(proof)}, at {proof.at:.3g} s"
     )
     counted = (
         "messages     are counted when the run has ended"
@@ -173,18 +194,22 @@ def text(proof: Proof) -> str:
     return "\n".join([*lines, "", *(f"against it: {line}" for line in proof.contradictions)])
 
 
+def _on_hosts(proof: Proof) -> str:
+    return f" on {', '.join(proof.hosts)}" if proof.hosts else ""
+
+
 def _sent(statements: Mapping[str, Any]) -> int:
     """Messages of all kinds and edges."""
     edges = (kinds for statement in statements.values() for kinds in statement["census"]["sent"].values())
     return sum(count for kinds in edges for count, _ in kinds.values())
 
 
-def _named(tables: Tables, pids: Mapping[str, int]) -> list[list[str]]:
+def _named(joined: Joined) -> list[list[str]]:
     """Connections between agents, one for both their ends: a pair of names."""
-    names = {pid: name for name, pid in pids.items()}
+    names = joined.names
     ends = Counter(
         _pair(names[each.pid], names[each.peer_pid])
-        for each in tables.connections
+        for each in joined.tables.connections
         if each.peer_pid in names and each.state == "ESTABLISHED"
     )
     return sorted([first, second] for (first, second), count in ends.items() for _ in range((count + 1) // 2))
@@ -195,30 +220,30 @@ def _pair(one: str, other: str) -> Pair:
 
 
 def _against(
-    tables: Tables, found: list[list[str]], pids: Mapping[str, int], sockets: str, edges: list[Pair]
+    joined: Joined, found: list[list[str]], edges: list[Pair], doors: Mapping[str, str]
 ) -> list[str]:
-    names = {pid: name for name, pid in pids.items()}
-    wanted = Counter(_pair(*edge) for edge in edges if edge[0] in pids and edge[1] in pids)
+    tables, names, there = joined.tables, joined.names, set(joined.names.values())
+    wanted = Counter(_pair(*edge) for edge in edges if edge[0] in there and edge[1] in there)
     have = Counter(_pair(*pair) for pair in found)
     lines = [f"edge {' – '.join(pair)} is not in the kernel's tables" for pair in sorted(wanted - have)]
     lines += [f"{' – '.join(pair)} are connected, and have no edge" for pair in sorted(have - wanted)]
     for each in tables.connections:
         if each.peer_pid not in names and each.state not in ("CLOSE", "SHUTDOWN"):
-            who = f"process {each.peer_pid}" if each.peer_pid else "nobody that is known"
+            who = joined.process(each.peer_pid or None)
             lines.append(f"{names[each.pid]} is connected to {who} ({each.family} {each.peer or each.local})")
     for listening in tables.listening:
-        name = names[listening.pid]
-        own = {f"{sockets}/{name}.ctl", f"{sockets}/{name}.ipc"}
-        if listening.family == "unix" and listening.address not in own:
-            lines.append(f"{name} can be reached at {listening.address}, too")
-        if listening.family == "tcp" and not listening.address.startswith("127."):
-            lines.append(f"{name} can be reached from outside this machine, at {listening.address}")
+        name, address = names[listening.pid], listening.address
+        own = {f"{joined.sockets[name]}/{name}.ctl", f"{joined.sockets[name]}/{name}.ipc"}
+        if listening.family == "unix" and address not in own:
+            lines.append(f"{name} can be reached at {address}, too")
+        if listening.family == "tcp" and not address.startswith("127.") and address != doors.get(name):
+            lines.append(f"{name} can be reached from outside its machine, at {address}")
     lines += [
         f"{names[each.pid]} has a socket of kind {each.what} that no table tells of" for each in tables.unseen
     ]
     lines += [f"{names[pid]} may not be read" for pid in tables.hidden]
     lines += [
-        f"{' and '.join(sorted(names.get(pid, f'process {pid}') for pid in holders))} hold the same socket"
+        f"{' and '.join(sorted(joined.process(pid) for pid in holders))} hold the same socket"
         for holders in tables.shared.values()
     ]
     return lines

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from struct import Struct, unpack_from
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -91,6 +91,24 @@ class Tables(NamedTuple):
     internal: int  # connections of a process with itself that nobody else holds an end of; told nowhere else
     gone: tuple[int, ...]  # have ended, reaped or not; nothing else is told of them
     hidden: tuple[int, ...]  # may not be read; nothing, or not all, is told of them
+
+
+def packed(tables: Tables) -> dict[str, Any]:
+    """As plain data, on a channel where keys of maps are text."""
+    return {**tables._asdict(), "shared": list(tables.shared.items())}
+
+
+def unpacked(plain: dict[str, Any]) -> Tables:
+    """What ``packed`` made, after its way."""
+    return Tables(
+        connections=tuple(Connection(*each) for each in plain["connections"]),
+        listening=tuple(Listening(*each) for each in plain["listening"]),
+        unseen=tuple(Unseen(*each) for each in plain["unseen"]),
+        shared={inode: tuple(holders) for inode, holders in plain["shared"]},
+        internal=plain["internal"],
+        gone=tuple(plain["gone"]),
+        hidden=tuple(plain["hidden"]),
+    )
 
 
 class _Socket(NamedTuple):

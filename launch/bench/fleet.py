@@ -44,9 +44,9 @@ def fleet(rate: float) -> Topology:
     return Topology("fleet", dispatchers, servers, edges)
 
 
-def testbed(rate: float, feed: str = "") -> dict[str, Any]:
+def testbed(rate: float, feed: str = "", edges: str = "ipc") -> dict[str, Any]:
     """One run at ``rate`` jobs a second: what was carried, and what a job cost."""
-    options = plan.Options("gmsr", feed, RUN_S, WARMUP_S)
+    options = plan.Options("gmsr", feed, RUN_S, WARMUP_S, edges=edges)
     with tempfile.TemporaryDirectory(prefix="gmsr-bench-") as folder:
         try:
             summary = run(fleet(rate), options, Path(folder) / "run", Progress(label=f"{rate:g} jobs/s"))

@@ -1,5 +1,7 @@
 """``gmsr bench …``: one command a figure."""
 
+from pathlib import Path
+
 import click
 
 from .options import AS_JSON, emit
@@ -163,6 +165,23 @@ def herding(seconds: float, repeats: int, as_json: bool) -> None:
 
     rows = measure(seconds, repeats)
     emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@click.option(
+    "--hosts", type=click.Path(path_type=Path), help="An inventory: also start and collect 60 agents there."
+)
+@click.option(
+    "--minutes", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Of the run on --hosts."
+)
+@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Pairs of ipc and tcp.")
+@AS_JSON
+def hosts(hosts: Path | None, minutes: float, repeats: int, as_json: bool) -> None:
+    """TCP with CURVE beside ipc: jobs a second, CPU a job, round trip; and how fast hosts start and are collected."""
+    from ..bench.hosts import measure, text
+
+    found = measure(hosts, minutes, repeats)
+    emit(found) if as_json else click.echo(text(found))
 
 
 @command.command()

@@ -1,11 +1,13 @@
 """``gmsr compare FILE``."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import AS_JSON, FILE, announce, emit, numbers, opened, run_options
+from .options import AS_JSON, FILE, announce, emit, numbers, opened, place_options, run_options
 
 
 @click.command()
@@ -18,6 +20,7 @@ from .options import AS_JSON, FILE, announce, emit, numbers, opened, run_options
 @click.option("--smoothing", callback=numbers, help="Windows, relative to each last kink; 0 is plain GMSR.")
 @click.option("--model", help="slotted or fluid: in this model instead of in processes.")
 @run_options
+@place_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to make for the runs [default: runs/…].")
 @AS_JSON
 def command(
@@ -30,6 +33,9 @@ def command(
     as_json: bool,
     load: float | None,
     pace: str,
+    place: str | None,
+    hosts: Path | None,
+    strategy: str,
     **chosen: Any,
 ) -> None:
     """Run several policies on the same arrivals and print them side by side.
@@ -41,14 +47,16 @@ def command(
     from .. import plan
     from ..compare import compare, figures, split, text
     from ..pace import resolve
+    from ..placing import placing
+    from ..run import run
     from ..show.progress import Progress
 
-    topology = opened(file, load)
+    topology, started_by = placing(opened(file, load), place, hosts, strategy)
     names = split(policies)
     options = plan.options(topology, **chosen)._replace(policy=names[0] if names else "")
-    play = None
+    play: Callable[..., Any] = partial(run, place=started_by)
     if model is None:
-        options = resolve(topology, options, pace)
+        options = resolve(topology, options, pace, started_by)
     else:
         from ..theory import model as models
 

@@ -55,6 +55,30 @@ _FAULTS: list[Callable[[Any], Any]] = [
 ]
 
 
+_PLACE: list[Callable[[Any], Any]] = [
+    click.option(
+        "--place",
+        type=click.Choice(["local", "ssh"]),
+        help="Where agents run [default: local, or ssh if --hosts is given].",
+    ),
+    click.option("--hosts", type=click.Path(path_type=Path), help="An inventory of hosts."),
+    click.option(
+        "--strategy",
+        type=click.Choice(["spread", "pack", "together", "apart"]),
+        default="spread",
+        show_default=True,
+        help="Who runs where, of those that the topology names no host for.",
+    ),
+]
+
+
+def place_options(command: Any) -> Any:
+    """What ``run`` and ``compare`` share, of where agents run."""
+    for option in reversed(_PLACE):
+        command = option(command)
+    return command
+
+
 def fault_options(command: Any) -> Any:
     """What ``run`` and ``simulate`` share."""
     for option in reversed(_FAULTS):

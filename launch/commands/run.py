@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import AS_JSON, FILE, fault_options, opened, present, run_options, with_faults
+from .options import (
+    AS_JSON,
+    FILE,
+    fault_options,
+    opened,
+    place_options,
+    present,
+    run_options,
+    with_faults,
+)
 
 if TYPE_CHECKING:
     from gmsr.topology.graph import Topology
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to make [default: runs/…].")
 @fault_options
 @click.option("--edges", type=click.Choice(["ipc", "tcp"]), help="What edges are made of [default: ipc].")
+@place_options
 @click.option("--survive", is_flag=True, help="Agents finish the run even if the launcher is killed.")
 @click.option(
     "--metrics", type=click.IntRange(0, 65535), metavar="PORT",
@@ -35,16 +45,20 @@ def command(
     as_json: bool,
     load: float | None,
     pace: str,
+    place: str | None,
+    hosts: Path | None,
+    strategy: str,
     **chosen: Any,
 ) -> int | None:
     """Run the topology FILE: one process a dispatcher, one a server, and print what was measured."""
     from .. import plan
     from ..faults.scheduled import scheduled
     from ..pace import resolve
+    from ..placing import placing
     from ..run import Interrupted, run
     from ..show.progress import Progress
 
-    topology = opened(file, load)
+    topology, started_by = placing(opened(file, load), place, hosts, strategy)
     schedule, delivery = chosen.pop("faults"), chosen.pop("delivery")
     chosen["again"], chosen["drop"] = delivery == "at-least-once", chosen.pop("drop_orphans")
     options = plan.options(topology, **chosen)
@@ -53,9 +67,9 @@ def command(
     scheduled(topology, options, simulated=False)  # refuse what cannot be before a pace is looked for
     code = None
     with served(topology, options, metrics) as heard:
-        options = resolve(topology, options, pace)
+        options = resolve(topology, options, pace, started_by)
         try:
-            summary = run(topology, options, out, Progress(), heard=heard)
+            summary = run(topology, options, out, Progress(), started_by, heard)
         except Interrupted as interrupted:
             summary, code = interrupted.summary, 130
     present(summary, as_json)

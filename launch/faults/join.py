@@ -41,6 +41,7 @@ def _invitation(spec: Spec, peer: str, specs: Mapping[str, Spec]) -> dict[str, A
     }
     if spec["role"] == "server":
         own = specs[peer]
-        order["address"] = spec["address"]
-        order["weight"] = float(own["weights"][own["servers"].index(spec["id"])])
+        place = own["servers"].index(spec["id"])
+        order["address"] = own["addresses"][place]
+        order["weight"] = float(own["weights"][place])
     return order

@@ -123,6 +123,8 @@ class Schedule:
                     self._join(testbed, action.agent, now, start_ns)
                 case "telemetry":
                     testbed.deafen()
+                case "lose":
+                    testbed.lose(action.agent)
                 case "launcher":
                     os.kill(os.getpid(), signal.SIGKILL)
                 case _:

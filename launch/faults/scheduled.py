@@ -27,6 +27,11 @@ def scheduled(topology: Topology, options: plan.Options, simulated: bool) -> tup
                 f"faults[{index}]: kill-launcher ends the run, since nothing outlives its launcher; "
                 "let agents survive it (--survive)"
             )
+        if fault.hosts and not fault.agents:
+            raise UserError(
+                f"faults[{index}]: {fault.describe()}: no agent is on any host; say who runs where (--hosts, or "
+                "host: in the topology), or leave it out"
+            )
     if options.chaos is None:
         return topology, 0
     drawn = draw(topology, options.chaos, options.duration, kinds=SIMULATED if simulated else LIVE)

@@ -10,19 +10,19 @@ from typing import Any, Literal, NamedTuple
 
 from gmsr.topology.faults import ON_EDGES, Fault, Pair
 
-FOR_GOOD = ("drain", "join", "kill-launcher", "kill-telemetry")
+FOR_GOOD = ("drain", "join", "kill-launcher", "kill-telemetry", "lose-host")
 """Kinds that have no end."""
 
 
 class Action(NamedTuple):
-    """Something to do to one agent; of the last two kinds, to the testbed.
+    """Something to do to one agent; of the last three kinds, to the testbed (``lose``: to the host that it names).
 
     ``tell``: give it ``order`` (``machine.Machine.order``, and ``impair`` as in ``agents/loop.py``). ``kill``: it is
     gone at once, without a word. ``restart``: if it is dead, it begins its next life. ``freeze``: it stands still, and
     so does its service; ``thaw``: it goes on. ``join``: it is started for the first time, and its peers are told.
     """
 
-    do: Literal["tell", "kill", "restart", "freeze", "thaw", "join", "launcher", "telemetry"]
+    do: Literal["tell", "kill", "restart", "freeze", "thaw", "join", "launcher", "telemetry", "lose"]
     agent: str = ""
     order: dict[str, Any] | None = None
 
@@ -74,6 +74,8 @@ def actions(fault: Fault, begin: bool) -> list[Action]:
             return [Action("launcher")]
         case "kill-telemetry", True:
             return [Action("telemetry")]
+        case "lose-host", True:
+            return [Action("lose", fault.hosts[0])]
     return []
 
 

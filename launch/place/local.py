@@ -1,23 +1,21 @@
 """Agents on this machine: one nursery, started as a child of the launcher."""
 
-import os
-import select
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from msgpack import Packer, Unpacker
+from gmsr.topology.errors import RunError, UserError
 
-from gmsr.topology.errors import RunError
-
-from .base import Event
+from .base import Event, Seen, Site
+from .channel import QUIT_REAL_S, Channel
 
 START_REAL_S = 20.0
-QUIT_REAL_S = 15.0
+ANSWER_REAL_S = 10.0
+LOOPBACK = "127.0.0.1"
+"""Where servers listen. What binds elsewhere needs a placement that knows its hosts."""
 
 
 class Local:
@@ -25,7 +23,7 @@ class Local:
 
     def __init__(self, survive: bool = False, agent: str = "") -> None:
         arguments = ["--survive"] if survive else []
-        self._process = subprocess.Popen(
+        self._channel = Channel(
             [
                 sys.executable,
                 "-P",
@@ -33,104 +31,108 @@ class Local:
                 "gmsr.launch.place.nursery",
                 *arguments,
                 *([agent] if agent else []),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,  # so that a terminal's Ctrl-C reaches the launcher alone
+            ]
         )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        os.set_blocking(self._stdin.fileno(), False)
-        self._pack = Packer().pack
-        self._unpacker = Unpacker()
-        self._early: list[Event] = []  # what came in while a command went out
-        self._lost = False
+        self._told_lost = False
         self.sockets = ""
-        self.nursery = self._process.pid
+        self.nursery = self._channel.process.pid
         try:
             self.sockets = self._hello()
         except BaseException:  # Ctrl-C too: whoever could close it has not got it yet
             self.close()
             raise
 
+    def sites(self, agents: Sequence[str], run_dir: Path) -> dict[str, Site]:
+        """All here."""
+        return dict.fromkeys(agents, Site("", str(run_dir), self.sockets))
+
+    def reserve(self, servers: Sequence[str]) -> dict[str, str]:
+        """On the loopback device."""
+        command = {"do": "reserve", "address": LOOPBACK, "servers": list(servers)}
+        answer = self._channel.ask(command, ANSWER_REAL_S) or {"error": "the fork server does not answer"}
+        if "error" in answer:
+            raise UserError(
+                f"--edges: no port for each of {len(servers)} servers ({answer['error']}); use ipc"
+            )
+        return {server: f"tcp://{LOOPBACK}:{port}" for server, port in answer["ports"].items()}
+
+    def deliver(self, agent: str, file: Path) -> None:
+        """It is there."""
+
     def spawn(self, specs: Sequence[Any]) -> None:
         """Fork one agent for each specification, in order."""
         for spec in specs:
-            self._send({"do": "spawn", "spec": spec})
+            self._channel.say({"do": "spawn", "spec": spec})
+
+    def begin(self, at_ns: int) -> None:
+        """One clock for all."""
+        self.tell({"tell": "start", "at_ns": at_ns})
 
     def tell(self, message: dict[str, object], to: str | None = None) -> None:
         """Pass a control message on."""
-        self._send({"do": "tell", "to": to, "message": message})
+        self._channel.say({"do": "tell", "to": to, "message": message})
 
     def signal(self, agent: str, number: int) -> None:
         """Pass a signal on."""
-        self._send({"do": "signal", "id": agent, "signal": number})
+        self._channel.say({"do": "signal", "id": agent, "signal": number})
 
     def restart(self, agent: str, orders: Sequence[dict[str, object]]) -> None:
         """Pass it on."""
-        self._send({"do": "restart", "id": agent, "orders": list(orders)})
+        self._channel.say({"do": "restart", "id": agent, "orders": list(orders)})
+
+    def lose(self, host: str) -> None:
+        """There is only this one."""
+        raise RunError(f"host {host} cannot be lost: all agents run on this machine; use --hosts")
 
     def deafen(self) -> None:
         """Pass it on."""
-        self._send({"do": "deafen"})
+        self._channel.say({"do": "deafen"})
 
     def end_by(self, at_ns: int) -> None:
         """Pass it on."""
-        self._send({"do": "end_by", "at_ns": at_ns})
+        self._channel.say({"do": "end_by", "at_ns": at_ns})
+
+    def cpu_real_s(self) -> dict[str, float]:
+        """What the nursery reads of its children."""
+        answer = self._channel.ask({"do": "cpu"}, ANSWER_REAL_S)
+        return answer["cpu_real_s"] if answer else {}
+
+    def look(self, pids: Mapping[str, int]) -> list[Seen]:
+        """The launcher looks itself."""
+        from ..audit.tables import look
+
+        return [Seen("", pids, self.sockets, look(pids.values()))]
 
     def events(self, timeout_real_s: float) -> list[Event]:
         """What the nursery has reported."""
-        events, self._early = self._early, []
-        if not events and not self._lost:
-            self._read(timeout_real_s)
-            events, self._early = self._early, []
+        events = self._channel.heard()
+        if not events:
+            self._channel.listen(timeout_real_s)
+            events = self._channel.heard()
+        if self._channel.lost and not events and not self._told_lost:
+            self._told_lost = True
+            return [{"event": "lost", "why": "the fork server is gone"}]
         return events
+
+    def keepers(self) -> list[dict[str, Any]]:
+        """None: they are in the run directory."""
+        return []
 
     def close(self) -> None:
         """Let the nursery end its agents; kill it, and so them, if it does not."""
-        with suppress(OSError):
-            self._send({"do": "quit"})
-        with suppress(OSError):
-            self._stdin.close()
-        deadline = time.monotonic() + QUIT_REAL_S
-        while not self._lost and time.monotonic() < deadline:
-            self._read(0.1)
-        self._process.kill()  # no harm where it has ended
-        self._process.wait()
-        self._stdout.close()
+        self._channel.dismiss()
+        self._channel.close(time.monotonic() + QUIT_REAL_S)
         if self.sockets:
             shutil.rmtree(self.sockets, ignore_errors=True)  # there still if the nursery was killed
 
+    def gather(self, run_dir: Path) -> dict[str, Any]:
+        """They are there."""
+        return {}
+
     def _hello(self) -> str:
         deadline = time.monotonic() + START_REAL_S
-        while not self._lost and time.monotonic() < deadline:
+        while not self._channel.lost and time.monotonic() < deadline:
             for event in self.events(1.0):
                 if event["event"] == "hello":
                     return str(event["sockets"])
         raise RunError("the fork server did not start")
-
-    def _send(self, command: dict[str, object]) -> None:
-        """Write a command, reading meanwhile: two full pipes must not wait for each other."""
-        data = self._pack(command)
-        while data and not self._lost:
-            readable, writable, _ = select.select([self._stdout], [self._stdin], [])
-            if readable:
-                self._read(0.0)
-            if writable:
-                try:
-                    data = data[os.write(self._stdin.fileno(), data) :]
-                except BrokenPipeError:
-                    return  # the end of its stdout tells the same
-
-    def _read(self, timeout_real_s: float) -> None:
-        if not select.select([self._stdout], [], [], timeout_real_s)[0]:
-            return
-        data = os.read(self._stdout.fileno(), 1 << 16)
-        if not data:
-            self._lost = True
-            self._early.append({"event": "lost", "why": "the fork server is gone"})
-            return
-        self._unpacker.feed(data)
-        self._early.extend(self._unpacker)

@@ -7,13 +7,18 @@ agents need once, and forks: an agent then costs milliseconds to start and share
 Commands: ``{"do": "spawn", "spec"}``, ``{"do": "tell", "to": id or None for all, "message"}``,
 ``{"do": "signal", "id", "signal"}``, ``{"do": "restart", "id", "orders"}`` (a dead agent's next life, and what it is
 told at once), ``{"do": "deafen"}`` (hear no telemetry any more), ``{"do": "end_by", "at_ns"}`` (without a launcher,
-until then at most), ``{"do": "list"}``, ``{"do": "quit"}``. The launcher hears of events: ``hello`` (pid, sockets),
-``spawned`` (id, pid, life), ``exited`` (id, pid, life, status as of waitpid, asked: whether a command killed it),
-``said`` (message: an agent's telemetry, passed on). Operators (``door``) give the same commands and get an answer each.
+until then at most), ``{"do": "reserve", "address", "servers"}`` (ports), ``{"do": "list"}``, ``{"do": "cpu"}``,
+``{"do": "clock"}``, ``{"do": "look"}`` (the kernel's tables of all agents), ``{"do": "quit"}``; on a host of its own
+those of ``far``, too. The launcher hears of events: ``hello`` (pid, sockets), ``spawned`` (id, pid,
+life), ``exited`` (id, pid, life, status as of waitpid, asked: whether a command killed it, words: the end of what it
+wrote to its standard error), ``said`` (message: an agent's telemetry, passed on), ``answered`` (to a command with a
+number ``ask``). Operators (``door``) give the same commands and get an answer each.
 
 Nothing outlives its parent. When the launcher is gone, stdin ends, and the nursery ends its agents and
 removes their sockets; when the nursery itself is killed the kernel kills its agents (PR_SET_PDEATHSIG). With
-``--survive`` both let the agents finish their run instead.
+``--survive`` both let the agents finish their run instead. With ``--far=FOLDER`` it stands on a host of its own: it
+keeps journals in a folder that it makes there, and a launcher that has said nothing for long is gone too, since a
+network that is cut ends no stream.
 """
 
 import gc
@@ -36,7 +41,10 @@ from msgpack import Packer, Unpacker, unpackb
 from gmsr.agents.spec import met, reborn
 from gmsr.broker.wire import MAX_LIFE
 
+from .children import cpu_real_s, last_words
 from .door import Door
+from .far import Far
+from .ports import Ports
 
 _PR_SET_PDEATHSIG = 1
 LARGEST_DATAGRAM = 4096
@@ -45,6 +53,8 @@ LONGEST_HOME = 107 - len("/gmsr-12345678/") - 63 - len(".ctl")
 DATAGRAMS_A_TURN = 256
 GRACE_REAL_S = 1.0
 LONGEST_SLEEP_REAL_S = 3600.0
+SILENCE_REAL_S = 30.0
+"""A launcher elsewhere says something every few seconds (``many``)."""
 DEFAULT_AGENT = "gmsr.agents.process:main"
 
 Message = dict[str, Any]
@@ -53,9 +63,12 @@ Message = dict[str, Any]
 class Nursery:
     """One host's agents. ``agent`` is called with its specification in each child."""
 
-    def __init__(self, agent: Callable[[Any], None], survive: bool) -> None:
+    def __init__(self, agent: Callable[[Any], None], survive: bool, far: Far | None = None) -> None:
         self._agent = agent
         self._survive = survive
+        self._far = far
+        self._ports = Ports()
+        self._heard = time.monotonic()
         self._libc = CDLL(None)
         self._pid = os.getpid()
         self._ids: dict[int, str] = {}  # by process id
@@ -80,16 +93,24 @@ class Nursery:
     def serve(self) -> None:
         """Until told to quit, or the launcher is gone; then nothing of this is left."""
         try:
-            self._event({"event": "hello", "pid": self._pid, "sockets": self.sockets})
+            facts = self._far.facts() if self._far else {}
+            self._event({"event": "hello", "pid": self._pid, "sockets": self.sockets, **facts})
             while self._launcher_here or (self._survive and self._ids and self._left_real_s() > 0.0):
                 self._turn()
         finally:
             self._end_agents()
             self._door.close()
+            self._ports.close()
             shutil.rmtree(self.sockets, ignore_errors=True)
+            if self._far and not self._start_ns:
+                self._far.discard()
 
     def _left_real_s(self) -> float:
         return (self._end_ns - time.monotonic_ns()) * 1e-9
+
+    def _silence_left_real_s(self) -> float:
+        """A launcher elsewhere that says nothing for longer is gone."""
+        return max(self._heard + SILENCE_REAL_S - time.monotonic(), 0.0)
 
     def _turn(self) -> None:
         watched: list[Any] = [self._wake, *self._door.watched()]
@@ -98,6 +119,8 @@ class Nursery:
         if self._launcher_here:
             watched.append(0)
         patience = LONGEST_SLEEP_REAL_S if self._launcher_here else max(self._left_real_s(), 0.0)
+        if self._far and self._launcher_here:
+            patience = self._silence_left_real_s()
         readable, _, _ = select.select(watched, [], [], min(patience, LONGEST_SLEEP_REAL_S))
         if self._wake in readable:
             with suppress(BlockingIOError):
@@ -108,15 +131,25 @@ class Nursery:
         self._door.serve(readable, self._obey)
         if 0 in readable:
             self._listen()
+        elif self._far and not self._silence_left_real_s():
+            self._launcher_here = False
 
     def _listen(self) -> None:
         data = os.read(0, 1 << 16)
         if not data:
             self._launcher_here = False
             return
+        self._heard = time.monotonic()
         self._unpacker.feed(data)
         for command in self._unpacker:
-            self._obey(command)
+            if "ask" not in command:
+                self._obey(command)
+                continue
+            try:
+                answer = self._obey(command)
+            except Exception as error:  # whoever asks is told
+                answer = {"error": str(error) or type(error).__name__}
+            self._event({"event": "answered", "ask": command["ask"], **answer})
 
     def _obey(self, command: Message) -> Message:
         """Do it, and say what came of it."""
@@ -141,8 +174,28 @@ class Nursery:
             case {"do": "quit"}:
                 self._launcher_here = self._survive = False
             case _:
-                return {"error": f"no such command: {command!r}"}
+                return self._tell_of(command)
         return {}
+
+    def _tell_of(self, command: Message) -> Message:
+        """Commands that ask for something."""
+        match command:
+            case {"do": "reserve", "address": address, "servers": servers}:
+                return {"ports": self._ports.reserve(address, servers)}
+            case {"do": "clock"}:
+                return {"ns": time.monotonic_ns()}
+            case {"do": "cpu"}:
+                return {"cpu_real_s": {name: cpu_real_s(pid) for pid, name in self._ids.items()}}
+            case {"do": "look"}:
+                from ..audit.tables import look, packed  # psutil, which agents have no use for
+
+                return {
+                    "pids": {name: pid for pid, name in self._ids.items()},
+                    "tables": packed(look(self._ids)),
+                }
+        if self._far:
+            return self._far.obey(command)
+        return {"error": f"no such command: {command!r}"}
 
     def _signal(self, agent: str, number: int) -> Message:
         self._reap()
@@ -190,6 +243,7 @@ class Nursery:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the launcher's business
             self._telemetry.close()
             self._door.close()
+            self._ports.close()
             os.close(self._wake)
             os.close(self._woken)
             errors = os.open(spec["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -247,6 +301,7 @@ class Nursery:
                         "life": self._specs[agent].get("life", 1),
                         "status": status,
                         "asked": pid in self._asked,
+                        "words": last_words(self._specs[agent]["errors"]) if status else "",
                     }
                 )
 
@@ -254,9 +309,15 @@ class Nursery:
         if not self._launcher_here:
             return
         data = self._pack(event)
+        # A network that is cut takes nothing in. Telemetry is lost then, and all else waits for the cut to end.
+        if self._far and event["event"] == "said" and not select.select([], [1], [], 0.0)[1]:
+            return
         try:
             while data:
-                data = data[os.write(1, data) :]
+                if self._far and not select.select([], [1], [], self._silence_left_real_s())[1]:
+                    self._launcher_here = False
+                    return
+                data = data[os.write(1, data[: select.PIPE_BUF]) :]  # so many bytes go at once where any do
         except BrokenPipeError:
             self._launcher_here = False
 
@@ -282,10 +343,11 @@ def home() -> str | None:
 
 
 def main(arguments: list[str]) -> None:
-    """``[--survive] [module:function]``: serve; the function is called in the agents' place."""
+    """``[--survive] [--far=FOLDER] [module:function]``: serve; the function is called in the agents' place."""
     from gmsr.agents.spec import load
 
     named = [argument for argument in arguments if not argument.startswith("--")]
+    folders = [argument.partition("=")[2] for argument in arguments if argument.startswith("--far=")]
     agent = load(named[0] if named else DEFAULT_AGENT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -293,7 +355,11 @@ def main(arguments: list[str]) -> None:
         signal.signal(number, lambda *_: sys.exit(1))
     # A user's own policy may stand in this folder; last, so that it hides nothing. pathlib is slow to load.
     sys.path.append(os.getcwd())  # noqa: PTH109
-    nursery = Nursery(agent, "--survive" in arguments)
+    try:
+        far = Far(folders[0]) if folders else None
+    except OSError as error:
+        sys.exit(f"no folder for journals: {error.filename}: {error.strerror}")
+    nursery = Nursery(agent, "--survive" in arguments, far)
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, every page it shares
     nursery.serve()

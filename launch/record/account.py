@@ -36,6 +36,7 @@ SHOWN = 5
 def violations(folder: Folder, run: Collected) -> list[str]:
     """Every rule that is broken, in plain words; empty if the account balances."""
     rules: list[Callable[[Folder, Collected], list[str]]] = [
+        all_is_collected,
         statements_are_complete,
         rows_are_complete,
         jobs_balance,
@@ -53,6 +54,14 @@ def violations(folder: Folder, run: Collected) -> list[str]:
         if len(lines) > SHOWN:
             broken.append(f"and {len(lines) - SHOWN} more of this kind")
     return broken
+
+
+def all_is_collected(folder: Folder, _run: Collected) -> list[str]:
+    """What every host's agents wrote is here."""
+    return [
+        f"the journals of host {name} could not be collected: {why}"
+        for name, why in folder.uncollected.items()
+    ]
 
 
 def statements_are_complete(folder: Folder, run: Collected) -> list[str]:

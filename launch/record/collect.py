@@ -96,7 +96,7 @@ def collect(folder: Folder) -> Collected:
     raw = {role: journals(folder, role) for role in ids}
     lived = {journal.name for each in raw.values() for journal in each}
     gone = {life_name(*death) for death in folder.deaths}
-    ended = folder.launch is not None or lived <= statements.keys() | gone
+    ended = (folder.launch is not None and not folder.uncollected) or lived <= statements.keys() | gone
     kept = all(kind.file.exists() for kind in (jobs, visits))
     if kept and (not lived or all(_note(kind.file)["final"] for kind in (jobs, visits))):
         (ours, torn), (theirs, also_torn) = _load(jobs), _load(visits)
@@ -109,7 +109,11 @@ def collect(folder: Folder) -> Collected:
         _save(jobs, ours, {"final": ended, "torn": torn})
         _save(visits, theirs, {"final": ended, "torn": also_torn})
     else:
-        raise UserError(f"{path}: holds no journals: its agents were never started; {NAME_A_RUN}")
+        why = "; ".join(f"host {name}: {why}" for name, why in folder.uncollected.items())
+        why = f"they could not be collected ({why})" if why else "its agents were never started"
+        if (path / "control.json").exists():
+            why = f"{why if folder.launch else 'its launcher is gone'}; gmsr hosts collect may fetch them"
+        raise UserError(f"{path}: holds no journals: {why}; {NAME_A_RUN}")
     if ended:
         _clear(folder)
     fates, given_up = parted(ours)

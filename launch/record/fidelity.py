@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .collect import Collected, Table
+from .folder import HostEntry
 
 GOOD_RELATIVE_LATENESS = 0.05
 """99 % of wake-ups should be late by less than this share of the mean latency."""
@@ -42,6 +43,24 @@ def lateness(
         return {"p50": 0.0, "p99": 0.0, "max": 0.0}
     p50, p99 = np.quantile(late, [0.5, 0.99])
     return {"p50": float(p50), "p99": float(p99), "max": float(late.max())}
+
+
+def of_clocks(hosts: Mapping[str, HostEntry], pace: float, mean_latency: float | None) -> list[str]:
+    """Hosts whose clocks may be off by so much that ages of views are not to be believed.
+
+    Latency is no such figure: a dispatcher measures it by its own clock alone.
+    """
+    off = {
+        name: pace * (each["clock_error_s"] + abs(each["clock_drift_s"] or 0.0))
+        for name, each in hosts.items()
+    }
+    bad = [name for name in off if mean_latency and off[name] > GOOD_RELATIVE_LATENESS * mean_latency]
+    if not bad:
+        return []
+    return [
+        f"the clocks of {', '.join(bad)} may be off by up to {max(off[name] for name in bad):.3g} s: ages of views are "
+        "too, and hosts begin so much apart; latency is measured by one clock, and right"
+    ]
 
 
 def _numbers(jobs: Table) -> Any:

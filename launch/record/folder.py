@@ -56,6 +56,19 @@ class Machine(TypedDict):
     system: NotRequired[str]
 
 
+class HostEntry(TypedDict):
+    """A host that agents ran on, other than the launcher's own machine, or beside it. Times in real seconds."""
+
+    address: str
+    agents: int
+    cores: int
+    system: str
+    clock_ahead_s: float  # of the launcher's monotonic clock, when the run began
+    clock_error_s: float  # how far off that may be
+    clock_drift_s: float | None  # how much further it was ahead in the end; None: nobody could ask any more
+    uncollected: str  # why its journals are not here; empty: they are
+
+
 class Launch(TypedDict):
     """What is read of ``launch.json``, which the launcher writes when all agents have ended."""
 
@@ -65,6 +78,7 @@ class Launch(TypedDict):
     cpu: dict[str, float]  # agent → share of one core, in the measured time
     ready_real_s: float
     machine: Machine
+    hosts: NotRequired[dict[str, HostEntry]]
 
 
 class Agent(NamedTuple):
@@ -102,6 +116,16 @@ class Folder(NamedTuple):
     launch: Launch | None  # None if the launcher was killed, or still watches
     agents: tuple[Agent, ...]
     happenings: tuple[Happening, ...] = ()
+
+    @property
+    def hosts(self) -> dict[str, HostEntry]:
+        """By name; none where all ran on the launcher's machine."""
+        return self.launch.get("hosts", {}) if self.launch else {}
+
+    @property
+    def uncollected(self) -> dict[str, str]:
+        """Hosts whose journals are not here, and why."""
+        return {name: each["uncollected"] for name, each in self.hosts.items() if each["uncollected"]}
 
     @property
     def deaths(self) -> dict[tuple[str, int], float]:

@@ -79,7 +79,7 @@ class _Summary:
         warnings = [f"not valid: {line}" for line in broken]
         warnings += fidelity.warnings(
             trust,
-            (launch["machine"]["cores"] if launch else None) or 1,
+            self._cores(),
             jobs,
             drifting,
             plan["pace"],
@@ -88,6 +88,7 @@ class _Summary:
         )
         in_charge = self._in_charge()
         warnings += why_not + self._deaths() + [f"not decentralised: {line}" for line in in_charge or ()]
+        warnings += fidelity.of_clocks(self.folder.hosts, plan["pace"], latency["mean"])
         if launch is None and not cut_short:
             warnings.append("the launcher did not live to see the end: how much CPU agents used is not known")
         ratio = latency["mean"] / optimum["latency"] if optimum and latency["mean"] is not None else None
@@ -116,7 +117,14 @@ class _Summary:
             "ratio": ratio,
             "overload": excess,
             "ready_real_s": launch["ready_real_s"] if launch else None,
+            "hosts": self.folder.hosts,
         }
+
+    def _cores(self) -> int:
+        launch, hosts = self.folder.launch, self.folder.hosts
+        if hosts:
+            return sum(each["cores"] for each in hosts.values())
+        return (launch["machine"]["cores"] if launch else None) or 1
 
     def _in_charge(self) -> list[str] | None:
         """What speaks against nobody's being in charge (``audit.proof``); None if the kernel was not asked."""

@@ -65,6 +65,7 @@ def text(summary: Mapping[str, Any]) -> str:
         f"fidelity    late by {seconds(summary['fidelity']['lateness']['p50'])} (median), "
         f"{seconds(summary['fidelity']['lateness']['p99'])} (p99, {percent(summary['fidelity']['relative'])} of "
         f"the mean latency); " + _cpu(summary["fidelity"]["cpu"]),
+        *_hosts(summary.get("hosts") or {}),
         *_overload(summary.get("overload")),
         *_faults(summary.get("faults", [])),
         "",
@@ -147,6 +148,24 @@ def _faults(faults: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _cpu(shares: Mapping[str, float]) -> str:
     return f"agents used {sum(shares.values()):.2f} cores" if shares else "CPU use not known"
+
+
+def _hosts(hosts: Mapping[str, Any]) -> list[str]:
+    """Where agents ran, and how far each clock was ahead of the launcher's."""
+    rows = [
+        [
+            name,
+            each["address"],
+            str(each["agents"]),
+            str(each["cores"]),
+            f"{each['clock_ahead_s']:.6f} s",
+            seconds(each["clock_error_s"]),
+            seconds(each["clock_drift_s"]),
+        ]
+        for name, each in list(hosts.items())[:AT_MOST]
+    ]
+    head = ["host", "address", "agents", "cores", "clock ahead", "give or take", "and in the end"]
+    return ["", *table(head, rows), *rest(hosts)] if hosts else []
 
 
 def _servers(summary: Mapping[str, Any]) -> list[str]:

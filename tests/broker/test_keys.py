@@ -6,6 +6,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import zmq
@@ -16,7 +17,7 @@ from gmsr.broker import endpoint as module
 from gmsr.broker.census import reconcile
 from gmsr.broker.endpoint import Endpoint
 from gmsr.broker.keys import Gate, Keys, forge
-from gmsr.broker.wire import COMPLETION, HELLO, JOB, PING, REPORT, WELCOME, Frame, Message, encode
+from gmsr.broker.wire import COMPLETION, HELLO, JOB, PING, REPORT, WELCOME, Frame, Message, Tally, encode
 
 from .conftest import PATIENCE_S, receive, until
 
@@ -124,6 +125,58 @@ def test_the_gate_knows_the_neighbours_of_its_run(run: bytes, key: str, verdict:
     finally:
         gate.close()
         context.destroy(0)
+
+
+def test_one_socket_listens_bare_on_ipc_and_with_keys_on_tcp(net: Net, tmp_path: Path) -> None:
+    """A server with dispatchers on its own host and on another; and a dispatcher whose servers are here and there."""
+    near, far = f"ipc://{tmp_path}/s1", net.address
+    s1 = Endpoint("s1", 1, KEYS["s1"])
+    s1.allow(["d1", "d2"])
+    s1.bind(near)
+    s1.bind(far)
+    d1, d2 = Endpoint("d1", 1, KEYS["d1"]), Endpoint("d2", 1, KEYS["d2"])
+    # A process of this user that has no keys gets in on ipc, and is not heard; on tcp it does not get in.
+    context = zmq.Context()
+    stranger = context.socket(zmq.DEALER)
+    stranger.setsockopt(zmq.IDENTITY, b"d1")
+    stranger.setsockopt(zmq.LINGER, 0)
+    try:
+        for made, address in ((d1, near), (d2, far)):
+            made.allow(["s1"])
+            made.connect("s1", address)
+            made.send("s1", GREETING)
+        assert sorted(peer for peer, _ in receive(s1, 2)) == ["d1", "d2"]
+        for made, name in ((d1, "d1"), (d2, "d2")):
+            assert s1.send(name, [(WELCOME, "run")]) == []
+            assert receive(made) == [("s1", [(WELCOME, "run")])]
+        for address in (near, far):
+            stranger.connect(address)
+        stranger.send(encode(GREETING, Tally(), 1, 1))
+        until(lambda: s1.census.dropped["sender"], s1)
+        assert s1.census.received["d1"].frames == 1
+    finally:
+        context.destroy(0)
+        for each in (d1, d2, s1):
+            each.close()
+
+
+def test_connections_of_one_socket_each_have_their_own_security(net: Net, tmp_path: Path) -> None:
+    keys = forge("run", ("d1", "s1", "s2", "s3"), [("d1", "s1"), ("d1", "s2"), ("d1", "s3")])
+    places = {"s1": net.address, "s2": f"ipc://{tmp_path}/s2", "s3": f"ipc://{tmp_path}/s3"}
+    servers = {name: Endpoint(name, 1, keys[name]) for name in places}
+    d1 = Endpoint("d1", 1, keys["d1"])
+    d1.allow(places)
+    try:
+        for name in ("s2", "s1", "s3"):  # bare, with CURVE, and bare again
+            servers[name].allow(["d1"])
+            servers[name].bind(places[name])
+            d1.connect(name, places[name])
+            d1.send(name, GREETING)
+        for name, server in servers.items():
+            assert receive(server) == [("d1", GREETING)], name
+    finally:
+        for each in (d1, *servers.values()):
+            each.close()
 
 
 def test_frames_go_both_ways_and_the_counts_agree(net: Net) -> None:

@@ -12,6 +12,7 @@ import zmq
 from gmsr.broker.keys import Keys, forge
 from gmsr.launch import plan, tcp
 from gmsr.launch.choices import choose
+from gmsr.launch.place.ports import Ports
 from gmsr.launch.run import run
 from gmsr.launch.tcp import Tcp
 from gmsr.topology import curves
@@ -27,7 +28,12 @@ TOPOLOGY = Topology(
 )
 
 
-def specs(topology: Topology, ports: Tcp) -> dict[str, Any]:
+def addresses(topology: Topology) -> dict[str, str]:
+    return {server.id: f"tcp://127.0.0.1:{7000 + index}" for index, server in enumerate(topology.servers)}
+
+
+def specs(topology: Topology) -> dict[str, Any]:
+    ports = Tcp(topology, "token", addresses(topology))
     chosen = plan.options(topology, edges="tcp")
     inputs = plan.Inputs({}, None, 1.0)
     made = plan.specs(topology, chosen, choose("gmsr"), Path("/r"), "/tmp/x", "token", inputs, ports)
@@ -36,9 +42,7 @@ def specs(topology: Topology, ports: Tcp) -> dict[str, Any]:
 
 def test_each_agent_has_its_own_keys_and_dispatchers_know_the_ports() -> None:
     lonely = TOPOLOGY._replace(servers=(*TOPOLOGY.servers, Server("idle", CURVE)))
-    ports = Tcp(lonely, "token")
-    made = specs(lonely, ports)
-    ports.close()
+    made = specs(lonely)
     assert made["d1"]["addresses"] == [made["s1"]["address"], made["s2"]["address"]]
     assert len({made[name]["address"] for name in ("s1", "s2", "idle")}) == 3
     assert all(made[name]["address"].startswith("tcp://127.0.0.1:") for name in ("s1", "s2", "idle"))
@@ -61,9 +65,9 @@ def nobody_listens(port: int, patience_s: float = 20.0) -> bool:
 
 
 def test_a_held_port_is_its_servers_own_and_nobody_elses() -> None:
-    with closing(Tcp(TOPOLOGY, "token")) as ports, zmq.Context() as context:
-        address = ports.address("s1")
-        port = int(address.rpartition(":")[2])
+    with closing(Ports()) as ports, zmq.Context() as context:
+        port = ports.reserve("127.0.0.1", ["s1", "s2"])["s1"]
+        address = f"tcp://127.0.0.1:{port}"
         for _ in range(2):  # it stays so while the server is dead, and for its next life
             with socket.socket() as other, pytest.raises(OSError, match="in use"):
                 other.bind(("127.0.0.1", port))
@@ -76,18 +80,23 @@ def test_a_held_port_is_its_servers_own_and_nobody_elses() -> None:
 
 
 def test_too_few_ports_are_told_and_leave_none_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    held: list[socket.socket] = []
+    held: list[Any] = []
 
-    def reserve() -> socket.socket:
+    def made(*of: Any) -> Any:
         if held:
-            raise OSError(98, "Address already in use")
-        held.append(socket.socket())
+            raise OSError(24, "Too many open files")
+        held.append(socket.SocketType(*of))
         return held[0]
 
-    monkeypatch.setattr(tcp, "_reserve", reserve)
-    with pytest.raises(UserError, match="--edges: no port for each of 2 servers"):
-        Tcp(TOPOLOGY, "token")
+    monkeypatch.setattr(socket, "socket", made)
+    with pytest.raises(OSError, match="Too many open files"):
+        Ports().reserve("127.0.0.1", ["s1", "s2"])
     assert held[0].fileno() == -1
+
+
+def test_an_address_that_is_not_this_hosts_is_told() -> None:
+    with pytest.raises(OSError, match="assign"):
+        Ports().reserve("192.0.2.1", ["s1"])
 
 
 def test_other_edges_are_refused() -> None:

@@ -110,7 +110,7 @@ def common(folder: Path, own_id: str) -> dict[str, object]:
 def server_spec(folder: Path, address: str, curve: dict[str, object], reads: list[str]) -> dict[str, object]:
     """A server "s1" of one dispatcher "d1", that is never asked whether it lives."""
     return common(folder, "s1") | {
-        "role": "server", "address": address, "dispatchers": ["d1"], "scale": 1.0, "smoothing": 0.0,
+        "role": "server", "address": address, "far_address": "", "dispatchers": ["d1"], "scale": 1.0, "smoothing": 0.0,
         "curve": curve, "feed": "gmsr.agents.feeds.every_change:EveryChange", "feed_options": {},
         "reads": reads,
         "drop": False,
