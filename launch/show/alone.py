@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import PurePath
 from typing import Any
@@ -298,7 +298,7 @@ def again(shown: Shown) -> Section:
     first, *rest = [str(word) for word in plan.get("command", ["gmsr"])]
     name = PurePath(first).name
     command = shlex.join(["gmsr" if name == "__main__.py" else name, *rest])
-    machine = run.folder.launch["machine"] if run.folder and run.folder.launch else {}
+    machine: Mapping[str, Any] = run.folder.launch["machine"] if run.folder and run.folder.launch else {}
     facts = {
         **plan.get("versions", {}),
         "system": machine.get("system"),

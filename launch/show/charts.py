@@ -151,7 +151,7 @@ def graph(nodes: str, edges: str, *, count: int, widest: float, most: float) -> 
     ``count`` nodes on the longer side; ``widest``: the flow of the widest edge; ``most``: the last colour's marginal.
     """
     height = min(max(NODE * count, LEAST_GRAPH), MOST_GRAPH)
-    across = alt.Scale(domain=[0, 1], range=[alt.ExprRef(LABELS), alt.ExprRef(f"width - {LABELS}")])  # type: ignore[list-item]
+    across = alt.Scale(domain=[0, 1], range=[alt.ExprRef(LABELS), alt.ExprRef(f"width - {LABELS}")])
     x, y = {"scale": across, "axis": None}, {"scale": alt.Scale(domain=[0, 1]), "axis": None}
     wide = alt.Scale(domain=[0, widest or 1.0], range=[0, 9], clamp=True)
     flows = (
@@ -256,7 +256,7 @@ def _ramp(most: float | None = None) -> dict[str, Any]:
     """Colour that stands for a number from 0 to ``most``, and beyond; of a share where that is not said."""
     scale = {} if most is None else {"scale": alt.Scale(domain=[0.0, most or 1.0], clamp=True)}
     shares = {"format": "%"} if most is None else {}
-    return {**scale, "legend": alt.Legend(orient="top", gradientLength=180, **shares)}  # type: ignore[arg-type]
+    return {**scale, "legend": alt.Legend(orient="top", gradientLength=180, **shares)}
 
 
 def _number(field: str, title: str) -> alt.Tooltip:
@@ -265,7 +265,7 @@ def _number(field: str, title: str) -> alt.Tooltip:
 
 def _decades() -> alt.Axis:
     """Ticks of a logarithmic axis, as many as there is room for."""
-    return alt.Axis(format="~g", tickCount=alt.ExprRef("max(3, width / 70)"), labelOverlap=True)  # type: ignore[arg-type]
+    return alt.Axis(format="~g", tickCount=alt.ExprRef("max(3, width / 70)"), labelOverlap=True)
 
 
 def _names(count: int) -> alt.Axis:
@@ -281,7 +281,7 @@ def _rows(count: int, height: int) -> int:
 
 def _colour(field: str, order: list[str] | None) -> alt.Color:
     columns = alt.ExprRef(f"max(1, floor(width / {LEGEND_COLUMN}))")
-    legend = alt.Legend(orient="top", title=None, columns=columns)  # type: ignore[arg-type]
+    legend = alt.Legend(orient="top", title=None, columns=columns)
     scale = alt.Scale(domain=order) if order else alt.Undefined
     return alt.Color(
         f"{field}:N", scale=scale, legend=None if order is not None and len(order) < 2 else legend

@@ -17,7 +17,8 @@ class Shown(NamedTuple):
     @property
     def faults(self) -> list[dict[str, Any]]:
         """As the summary has them."""
-        return (self.run.summary or {}).get("faults", [])
+        found: list[dict[str, Any]] = (self.run.summary or {}).get("faults", [])
+        return found
 
 
 def labelled(runs: Sequence[Run]) -> list[Shown]:
