@@ -89,7 +89,7 @@ def test_the_demo_runs_on_three_hosts_as_it_does_on_one(net: Net) -> None:
         true = CLOCKS_AHEAD_S[name] if Path("/proc/self/ns/time").exists() else 0.0
         assert abs(host["clock_ahead_s"] - true) <= host["clock_error_s"] + 1e-9, "what is reported holds"
         assert host["clock_error_s"] < 1.0
-    assert one["views"]["median"] < 1.0, "no age mixes two clocks: they are hours apart"
+    assert one["views"]["median"] < one["duration"], "no age mixes two clocks: they are hours apart"
     # On every host the kernel's tables show each agent connected to its edges' other ends, and to nobody else.
     seen = json.loads((far / "audit.json").read_text())
     assert seen["contradictions"] == []
@@ -207,7 +207,7 @@ def test_hosts_that_die_in_mid_run_are_in_the_account(net: Net) -> None:
     out, faults = net.folder / "dead", net.folder / "lose.yaml"
     faults.write_text("faults: [{kind: lose-host, at: 4, host: c}]\n")
     process = net.start(
-        "run", str(DEMO), *DEMO_RUN, "--duration", "24", "--warmup", "2", "--hosts", str(net.inventory()),
+        "run", str(DEMO), *DEMO_RUN, "--duration", "40", "--warmup", "2", "--hosts", str(net.inventory()),
         "--out", str(out), "--json", "--faults", str(faults),
     )  # fmt: skip
     wait_for(out / "control.json")
@@ -217,8 +217,10 @@ def test_hosts_that_die_in_mid_run_are_in_the_account(net: Net) -> None:
     assert process.returncode == 0, err
     found = summary(out)
     balanced(found)  # their journals were there still
-    assert len([line for line in found["warnings"] if "the loss of host b" in line]) == 4
-    assert not [line for line in found["warnings"] if "the loss of host c" in line], "that was to be"
+    # The agents of b alone: that c was lost was to be. The launcher hears of each death, or that the host is gone.
+    assert len([line for line in found["warnings"] if "no fault was to do that" in line]) == 4, found[
+        "warnings"
+    ]
     (lost,) = found["faults"]
     assert lost["what"] == "lose-host c"
     assert len(lost["agents"]) == 4
