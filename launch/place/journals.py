@@ -70,4 +70,4 @@ def _free(lock: IO[str], patience_real_s: float) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(send(Path(sys.argv[1])))
+    sys.exit(send(Path(sys.argv[1])) or 0)

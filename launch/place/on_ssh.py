@@ -226,4 +226,5 @@ def collect(host: Host, folder: str, run_dir: Path) -> str:
         said = errors.read().decode(errors="replace")
     if status == 0 and not why:
         return ""
-    return explain(host, status, said) if said.strip() or status == OF_SSH else why
+    told = explain(host, status, said)
+    return f"{why}; {told}" if why else told

@@ -206,11 +206,12 @@ class Net:
             self._key(f"host-{name}")
             kind, key = (self.folder / f"host-{name}.pub").read_text().split()[:2]
             known.append(f"{self.addresses[name]} {kind} {key}\n")
-            config = self.folder / f"sshd-{name}"
+            config, home = self.folder / f"sshd-{name}", self.folder / f"home-{name}"
+            home.mkdir()  # an empty one: what a shell does where the user has made a home is not this test's business
             config.write_text(
                 f"ListenAddress {self.addresses[name]}\nHostKey {self.folder / f'host-{name}'}\nPidFile none\n"
                 f"AuthorizedKeysFile {self.folder / 'key.pub'}\nStrictModes no\nUsePAM no\n"
-                "PermitRootLogin prohibit-password\nMaxStartups 100\n"
+                f"PermitRootLogin prohibit-password\nMaxStartups 100\nSetEnv HOME={home}\n"
             )
             words = ["ip", "netns", "exec", self.namespace(name), SSHD, "-D", "-f", str(config)]
             if Path("/proc/self/ns/time").exists():
