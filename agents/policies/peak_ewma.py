@@ -1,7 +1,7 @@
 """``peak-ewma``: of two servers drawn at random, the one whose peak latency times jobs in flight is less.
 
 Finagle, finagle-core/src/main/scala/com/twitter/finagle/loadbalancer/PeakEwma.scala (the cost), p2c/P2CPick.scala (the
-two, without replacement; the second if they cost the same) and Balancers.scala (decay of 10 s); Linkerd took it over
+two, without replacement; the first if they cost the same) and Balancers.scala (decay of 10 s); Linkerd took it over
 (linkerd2-proxy, linkerd/app/outbound: decay 10 s, default round trip 30 ms). The dispatcher's own jobs suffice:
 
 - a latency above the server's average becomes the average at once; one below moves it by 1 − e^(−t/``decay``), t the
@@ -51,7 +51,7 @@ class PeakEwma:
             return first
         second = int(self._random() * (count - 1))
         second += second >= first
-        return first if self._cost(first) < self._cost(second) else second
+        return first if self._cost(first) <= self._cost(second) else second
 
     def _cost(self, place: int) -> float:
         pending = self._view.inflight[place]
