@@ -576,7 +576,9 @@ def test_the_last_words_of_a_server_that_has_left_are_waited_for_a_round_trip() 
     street = one((4.5, 9.0), duration=5.0)
     street.go(5.99)
     street["d1"].suspicion.peers[0].round_trip = 0.6
-    street.turn(6.0)  # both have said goodbye; the edge holds the server's for another 0.3 s, and it is gone by now
+    street.turn(
+        6.0
+    )  # both have said goodbye; the edge holds the server's for another 0.3 s, and it is gone by now
     for now in (6.0, 6.1, 6.2):
         street.now = now
         street["d1"].unsent("s1", [(BYE,)], now, "unroutable")
