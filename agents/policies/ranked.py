@@ -9,7 +9,7 @@ from random import Random
 from typing import ClassVar
 
 from ..view import View
-from .base import pick
+from .base import any_of
 from .tournament import Tournament
 
 
@@ -37,10 +37,7 @@ class Ranked:
             if self._tournament is None:
                 self._tournament = Tournament([(self._sign * value,) for value in values])
             return self._tournament.draw(self._random)
-        best = self._best(values)
-        if values.count(best) == 1:
-            return values.index(best)
-        return pick([place for place, value in enumerate(values) if value == best], self._random)
+        return any_of(values, self._best(values), self._random)
 
     def _play(self, place: int) -> None:
         if self._tournament is not None:
