@@ -8,7 +8,7 @@ from gmsr.broker.wire import BYE, HELLO, JOB, WELCOME
 
 from .inventory import Inventories
 from .ledger import Ledger
-from .machine import Message, Outbox
+from .machine import NEVER, Message, Outbox
 from .offering import CLOSING, Offering
 from .sight import NO_POLICY, Sight
 from .suspicion import ALIVE, DEAD, GONE, GREETING, SUSPECT, Suspicion
@@ -76,7 +76,15 @@ class Care:
             if message[0] == JOB and self.ledger.holder(message[1]) == server:
                 self._give_up(message[1], server, cause, now, left=False)
             elif message[0] == BYE:
-                self.suspicion.set(server, GONE, now)
+                self._miss(server, now)
+
+    def _miss(self, server: int, now: float) -> None:
+        """Our goodbye found nobody: the server has left, but its last words may be on their way for a round trip."""
+        peer = self.suspicion.peers[server]
+        if peer.state == ALIVE and peer.round_trip < NEVER:
+            self.suspicion.set(server, SUSPECT, now)
+        elif peer.state != SUSPECT or not now - peer.asked < peer.round_trip < NEVER:
+            self.suspicion.set(server, GONE, now)
 
     def _write(self, server: int, message: Message) -> None:
         name, outbox = self.view.names[server], self.outbox

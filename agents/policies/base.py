@@ -45,7 +45,8 @@ def pick(candidates: Sequence[int], random: Random) -> int:
     return candidates[int(random.random() * len(candidates))]
 
 
-def least(values: Sequence[float], random: Random) -> int:
-    """Index of the smallest value; equal ones are as likely as each other."""
-    best = min(values)
-    return pick([index for index, value in enumerate(values) if value == best], random)
+def any_of(values: Sequence[float], best: float, random: Random) -> int:
+    """A place that has the best value, each as likely as the others."""
+    if values.count(best) == 1:
+        return values.index(best)
+    return pick([place for place, value in enumerate(values) if value == best], random)

@@ -7,19 +7,13 @@ from random import Random
 from typing import ClassVar
 
 from ..view import View
-from .base import pick
+from .ranked import Ranked
 
 
-class Fastest:
+class Fastest(Ranked):
     """Largest μ(N) reported."""
 
     reads: ClassVar[tuple[str, ...]] = ("rate",)
 
     def __init__(self, view: View, random: Random) -> None:
-        self._rates = view.column("rate")
-        self._random = random
-
-    def choose(self) -> int:
-        """The largest rate."""
-        best = max(self._rates)
-        return pick([index for index, rate in enumerate(self._rates) if rate == best], self._random)
+        super().__init__(view, random, view.column("rate"), largest=True)

@@ -18,7 +18,7 @@ Poisson load. In a burst beyond all caps every marginal is 0 and ties are all th
 burst on one server, which drains long after its neighbours are idle: on the Azure trace at load 0.8 it is a
 third slower than the others, and slower than ``jsq``.
 
-With up to 64 servers a choice looks at each of them, which is 5 µs at most. With more it looks at the winner of a
+With up to 64 servers a choice looks at each of them. With more it looks at the winner of a
 tournament, which each change of a report or of a count of jobs brings up to date (``tournament.py``); the rule is the
 same. Choices and changes together cost the same both ways at 150 servers with two reports a choice, at 300 with eight;
 at half as many where all marginals tie.
@@ -52,7 +52,8 @@ class Gmsr:
         self._drawn = ties == "random"
         self._marginals = view.column(self.reads[0])
         self._fewest: Sequence[float] | None = view.inflight if ties == "inflight" else None
-        self.touched: Callable[[int], None] | None = self._play if len(view.names) > self.few else None
+        self._many = len(view.names) > self.few
+        self.touched: Callable[[int], None] | None = self._play if self._many else None
         self.changed()
 
     def changed(self) -> None:
@@ -63,7 +64,7 @@ class Gmsr:
 
     def choose(self) -> int:
         """The largest marginal rate."""
-        if self.touched:
+        if self._many:
             return self._winner()
         scores = self._scores()
         best = max(scores)

@@ -36,18 +36,24 @@ class GmsrDelay(Gmsr):
     """Least marginal price, its travel included."""
 
     reads: ClassVar[tuple[str, ...]] = ("marginal",)
-    few: ClassVar[int] = 16
-    """A look costs three times what it costs ``gmsr``."""
 
     def __init__(self, view: View, random: Random, ties: str = "inflight") -> None:
-        super().__init__(view, random, ties)
         self._travel = view.travel
+        super().__init__(view, random, ties)
+        self.touched = self._play if self._many else self._rescore
+
+    def changed(self) -> None:
+        """Places are others' now."""
+        super().changed()
+        self._kept: list[float] = []  # scores by place, once somebody chooses
 
     def _scores(self) -> list[float]:
-        return [
-            -(1.0 / marginal + travel) if marginal > 0.0 else -NEVER
-            for marginal, travel in zip(self._marginals, self._travel, strict=True)
-        ]
+        self._kept = self._kept or [self._score(place) for place in range(len(self._marginals))]
+        return self._kept
+
+    def _rescore(self, place: int) -> None:
+        if self._kept:
+            self._kept[place] = self._score(place)
 
     def _score(self, place: int) -> float:
         marginal = self._marginals[place]

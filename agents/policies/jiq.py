@@ -17,6 +17,8 @@ from typing import ClassVar
 from ..view import View
 from .base import pick
 
+NEVER = float("inf")
+
 
 class JoinIdleQueue:
     """An idle server, else a random one."""
@@ -27,22 +29,40 @@ class JoinIdleQueue:
     def __init__(self, view: View, random: Random) -> None:
         self._view = view
         self._idle = view.column("idle")
-        self._spent: dict[str, float] = {}  # by server: when the token was given that is spent
+        self._spent: dict[int, float] = {}  # by number: when the token was given that is spent
         self._random = random
+        self.changed()
+
+    def changed(self) -> None:
+        """Places are others' now. Tokens of servers that are away stay spent."""
+        self._tokens: list[int] = []  # places that have one
+        self._held = [-1] * len(self._idle)  # by place: where in the list; -1: none
+        for place in range(len(self._idle)):
+            self.touched(place)
+
+    def touched(self, place: int) -> None:
+        """A token came, perhaps, or the server is idle no more."""
+        spent = self._spent.get(self._view.numbers[place], -NEVER)
+        has = bool(self._idle[place]) and spent < self._view.times[place]
+        if has and self._held[place] < 0:
+            self._held[place] = len(self._tokens)
+            self._tokens.append(place)
+        elif not has and self._held[place] >= 0:
+            self._drop(place)
 
     def choose(self) -> int:
         """An idle server, if any; its token is spent."""
-        names, times, spent = self._view.servers, self._view.times, self._spent
-        idle = [
-            place
-            for place, value in enumerate(self._idle)
-            if value and spent.get(names[place], float("-inf")) < times[place]
-        ]
-        if not idle:
-            return pick(range(len(self._idle)), self._random)
-        chosen = pick(idle, self._random)
-        spent[names[chosen]] = times[chosen]
+        if not self._tokens:
+            return int(self._random.random() * len(self._idle))
+        chosen = pick(self._tokens, self._random)
+        self._spent[self._view.numbers[chosen]] = self._view.times[chosen]
+        self._drop(chosen)
         return chosen
 
-    def changed(self) -> None:
-        """Tokens of servers that are away stay spent."""
+    def _drop(self, place: int) -> None:
+        """The last of the list fills the gap."""
+        at, last = self._held[place], self._tokens.pop()
+        if last != place:
+            self._tokens[at] = last
+            self._held[last] = at
+        self._held[place] = -1

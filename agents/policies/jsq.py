@@ -7,18 +7,13 @@ from random import Random
 from typing import ClassVar
 
 from ..view import View
-from .base import least
+from .ranked import Ranked
 
 
-class JoinShortestQueue:
+class JoinShortestQueue(Ranked):
     """Fewest jobs reported."""
 
     reads: ClassVar[tuple[str, ...]] = ("jobs",)
 
     def __init__(self, view: View, random: Random) -> None:
-        self._jobs = view.column("jobs")
-        self._random = random
-
-    def choose(self) -> int:
-        """The shortest queue."""
-        return least(self._jobs, self._random)
+        super().__init__(view, random, view.column("jobs"))

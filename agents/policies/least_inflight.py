@@ -7,18 +7,13 @@ from random import Random
 from typing import ClassVar
 
 from ..view import View
-from .base import least
+from .ranked import Ranked
 
 
-class LeastInflight:
+class LeastInflight(Ranked):
     """Fewest own jobs in flight; reads nothing."""
 
     reads: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, view: View, random: Random) -> None:
-        self._inflight = view.inflight
-        self._random = random
-
-    def choose(self) -> int:
-        """The server that owes us least."""
-        return least(self._inflight, self._random)
+        super().__init__(view, random, view.inflight)

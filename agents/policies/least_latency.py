@@ -7,18 +7,13 @@ from random import Random
 from typing import ClassVar
 
 from ..view import View
-from .base import least
+from .ranked import Ranked
 
 
-class LeastLatency:
+class LeastLatency(Ranked):
     """Smallest N/μ(N) reported."""
 
     reads: ClassVar[tuple[str, ...]] = ("latency",)
 
     def __init__(self, view: View, random: Random) -> None:
-        self._latency = view.column("latency")
-        self._random = random
-
-    def choose(self) -> int:
-        """The quickest for the jobs it holds."""
-        return least(self._latency, self._random)
+        super().__init__(view, random, view.column("latency"))

@@ -1,7 +1,7 @@
 """``peak-ewma``: of two servers drawn at random, the one whose peak latency times jobs in flight is less.
 
 Finagle, finagle-core/src/main/scala/com/twitter/finagle/loadbalancer/PeakEwma.scala (the cost), p2c/P2CPick.scala (the
-two, without replacement; the second if they cost the same) and Balancers.scala (decay of 10 s); Linkerd took it over
+two, without replacement; the first if they cost the same) and Balancers.scala (decay of 10 s); Linkerd took it over
 (linkerd2-proxy, linkerd/app/outbound: decay 10 s, default round trip 30 ms). The dispatcher's own jobs suffice:
 
 - a latency above the server's average becomes the average at once; one below moves it by 1 − e^(−t/``decay``), t the
@@ -34,14 +34,19 @@ class PeakEwma:
         self._random = random.random
         self._decay = number("decay", decay, 0.0, 1e9)
         self._first = number("default_rtt", default_rtt, 0.0, 1e9, open_below=False)
-        self._averages: dict[int, tuple[float, float]] = {}  # by number: latency, when it was looked at
+        self._averages: list[float] = []  # by number: latency
+        self._looked: list[float] = []  # by number: when it was looked at last, or met
+        self.changed()
 
     def changed(self) -> None:
-        """Nothing is kept by place."""
+        """There may be servers that we have not met."""
+        strangers = len(self._view.names) - len(self._averages)
+        self._averages += [self._first] * strangers
+        self._looked += [self._view.now] * strangers
 
     def completed(self, place: int, latency: float) -> None:
         """A job came back."""
-        self._observe(place, latency)
+        self._observe(self._view.numbers[place], latency)
 
     def choose(self) -> int:
         """The cheaper of two."""
@@ -51,22 +56,24 @@ class PeakEwma:
             return first
         second = int(self._random() * (count - 1))
         second += second >= first
-        return first if self._cost(first) < self._cost(second) else second
+        return first if self._cost(first) <= self._cost(second) else second
 
     def _cost(self, place: int) -> float:
-        pending = self._view.inflight[place]
-        average = self._observe(place, 0.0)
+        view = self._view
+        number, pending = view.numbers[place], view.inflight[place]
+        if view.now > self._looked[number]:
+            self._observe(number, 0.0)
+        average = self._averages[number]
         if average == 0.0 and pending:
             return PENALTY + pending
         return average * (pending + 1)
 
-    def _observe(self, place: int, latency: float) -> float:
-        number, now = self._view.numbers[place], self._view.now
-        average, then = self._averages.get(number, (self._first, now))
+    def _observe(self, number: int, latency: float) -> None:
+        now, average = self._view.now, self._averages[number]
         if latency > average:
             average = latency
         else:
-            weight = exp(-max(now - then, 0.0) / self._decay)
+            weight = exp((self._looked[number] - now) / self._decay)
             average = average * weight + latency * (1.0 - weight)
-        self._averages[number] = average, now
-        return average
+        self._averages[number] = average
+        self._looked[number] = now

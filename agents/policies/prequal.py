@@ -19,14 +19,15 @@ answers for the quantile without saying how many: here the last ``window`` (128)
 """
 
 from bisect import bisect_left, insort
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Sequence
 from math import ceil
 from random import Random
 from typing import ClassVar
 
 from ..feeds.base import number
 from ..view import View
-from .base import least, pick
+from .base import any_of
 
 NEVER = float("inf")
 
@@ -47,7 +48,9 @@ class Prequal:
         self._recent: deque[float] = deque()  # RIF as they were reported
         self._sorted: list[float] = []
         self._window = int(number("window", window, 1, 100_000, open_below=False))
-        self._answers: dict[int, list[float]] = {}  # by number: when it was true, jobs sent by it
+        # By number, of the last answer: when it was true, and its RIF with the jobs sent by it
+        self._heard: defaultdict[int, float] = defaultdict(lambda: -NEVER)
+        self._held: defaultdict[int, float] = defaultdict(float)
         self._rifs: list[float] = []  # at the last choice
         self._limit = NEVER
 
@@ -56,16 +59,19 @@ class Prequal:
 
     def choose(self) -> int:
         """The quickest cold one, or the least hot."""
-        self._rifs = [self._hear(place) for place in range(len(self._jobs))]
-        self._limit = self._threshold()
-        latencies = self._latencies
-        cold = [place for place, rif in enumerate(self._rifs) if rif <= self._limit]
-        if cold:
-            best = min(latencies[place] for place in cold)
-            chosen = pick([place for place in cold if latencies[place] == best], self._random)
-        else:
-            chosen = least(self._rifs, self._random)
-        self._answers[self._view.numbers[chosen]][1] += 1
+        view, heard, held = self._view, self._heard, self._held
+        numbers, times = view.numbers, view.times
+        for place in [place for place, server in enumerate(numbers) if times[place] > heard[server]]:
+            self._hear(place)
+        self._rifs = rifs = [held[server] for server in numbers]
+        self._limit = limit = self._threshold()
+        pairs = zip(self._latencies, rifs, strict=True)
+        cold: Sequence[float] = [latency if rif <= limit else NEVER for latency, rif in pairs]
+        best = min(cold)
+        if best == NEVER:
+            cold, best = rifs, min(rifs)
+        chosen = any_of(cold, best, self._random)
+        held[numbers[chosen]] += 1.0
         return chosen
 
     def worst(self) -> int:
@@ -74,17 +80,15 @@ class Prequal:
         hottest = max(places, key=self._rifs.__getitem__)
         return hottest if self._rifs[hottest] > self._limit else max(places, key=self._latencies.__getitem__)
 
-    def _hear(self, place: int) -> float:
-        """A server's RIF; if its answer is new, it counts for the quantile."""
-        time, jobs = self._view.times[place], self._jobs[place]
-        answer = self._answers.setdefault(self._view.numbers[place], [-NEVER, 0.0])
-        if time > answer[0]:
-            answer[:] = time, 0.0
-            self._recent.append(jobs)
-            insort(self._sorted, jobs)
-            if len(self._recent) > self._window:
-                del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
-        return jobs + answer[1]
+    def _hear(self, place: int) -> None:
+        """A new answer counts for the quantile."""
+        jobs, server = self._jobs[place], self._view.numbers[place]
+        self._heard[server] = self._view.times[place]
+        self._held[server] = jobs
+        self._recent.append(jobs)
+        insort(self._sorted, jobs)
+        if len(self._recent) > self._window:
+            del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
 
     def _threshold(self) -> float:
         """The least RIF that the quantile's share of the window does not exceed."""

@@ -204,3 +204,33 @@ def feeds(repeats: int, as_json: bool) -> None:
 
     rows = measure(repeats)
     emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Seeds of each.")
+@AS_JSON
+def rivals(repeats: int, as_json: bool) -> int | None:
+    """Published results of Prequal, peak-EWMA and DGD-LB on unequal servers: are they reproduced?"""
+    from ..bench.rivals import claims, measure, text
+
+    found = measure(claims(), repeats)
+    emit(found) if as_json else click.echo(text(found))
+    return None if all(each["reproduced"] for each in found) else 1
+
+
+@command.command()
+@click.option("--policies", default="", help="Names, separated by commas [default: all].")
+@AS_JSON
+def policies(policies: str, as_json: bool) -> None:
+    """What choosing a server costs, by policy, with 10, 100 and 1,000 servers."""
+    from gmsr.agents.policies import POLICIES
+    from gmsr.topology.errors import UserError
+
+    from ..bench.policies import measure, text
+
+    names = policies.split(",") if policies else list(POLICIES)
+    for name in names:
+        if name not in POLICIES:
+            raise UserError(f"--policies: {name!r} is unknown; choose among {', '.join(POLICIES)}")
+    rows = measure(names)
+    emit(rows) if as_json else click.echo(text(rows))

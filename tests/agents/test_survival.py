@@ -572,6 +572,34 @@ def test_an_answer_to_a_goodbye_that_gets_lost_is_given_again() -> None:
     assert street["d1"].finished
 
 
+def test_the_last_words_of_a_server_that_has_left_are_waited_for_a_round_trip() -> None:
+    street = one((4.5, 9.0), duration=5.0)
+    street.go(5.99)
+    street["d1"].suspicion.peers[0].round_trip = 0.6
+    street.turn(
+        6.0
+    )  # both have said goodbye; the edge holds the server's for another 0.3 s, and it is gone by now
+    for now in (6.0, 6.1, 6.2):
+        street.now = now
+        street["d1"].unsent("s1", [(BYE,)], now, "unroutable")
+        assert not street["d1"].finished
+    street["d1"].received("s1", 1, [(COMPLETION, 0), (BYE,)], 6.3)
+    assert street["d1"].finished
+    assert street["d1"].status()["completed"] == 1
+
+
+def test_a_server_that_left_without_a_word_is_not_waited_for_longer() -> None:
+    street = one(duration=5.0)
+    street.go(4.99)
+    street["d1"].suspicion.peers[0].round_trip = 0.6
+    street.turn(5.0)
+    street["d1"].unsent("s1", street["d1"].outbox.pop("s1"), 5.0, "unroutable")
+    street["d1"].unsent("s1", [(BYE,)], 5.5, "unroutable")
+    assert not street["d1"].finished
+    street["d1"].unsent("s1", [(BYE,)], 5.7, "unroutable")
+    assert street["d1"].finished
+
+
 def test_a_server_ends_when_only_the_silent_are_left_after_its_end() -> None:
     street = Street({"d1": [], "d2": [(1.0, 60.0)]}, duration=5.0)
     street.go(2.0)
