@@ -40,6 +40,10 @@ class Census:
         for tallies in (self.sent, self.received, self.lost, self.stale):
             tallies.setdefault(peer, Tally())
 
+    def said(self) -> list[int]:
+        """Messages that it has sent so far, by kind (``wire.KIND_NAMES``)."""
+        return [sum(counts) for counts in zip(*(tally.counts for tally in self.sent.values()), strict=True)]
+
     def to_plain(self) -> dict[str, Any]:
         """Maps, lists and numbers, for the agent's statement.
 
