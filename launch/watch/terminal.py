@@ -68,13 +68,17 @@ class LiveView(Progress):
             self._scene.close()
 
     def _open_live(self) -> Any:
-        from rich.console import Console
         from rich.live import Live
 
         super().done()
-        self._live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+        self._live = Live(console=self._console(), auto_refresh=False, transient=True)
         self._live.start()
         return self._live
+
+    def _console(self) -> Any:
+        from rich.console import Console
+
+        return Console(stderr=True)
 
     def _tell_faults(self, scene: Scene, now: float) -> None:
         """A line for each that has begun or ended since the last look."""
