@@ -151,7 +151,7 @@ class Dispatcher(Care):
         """Jobs so far, all their latency and lateness in emulated seconds, and ``sent``: to each server by number."""
         ledger = self.ledger
         return {
-            **ledger.counts(), "latency": ledger.latency, "late": ledger.late, "sent": self.view.sent,
+            **ledger.counts(), "latency": ledger.latency, "late": ledger.late, "sent": [*self.view.sent],
         }  # fmt: skip
 
     def statement(self) -> dict[str, object]:

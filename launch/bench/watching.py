@@ -19,7 +19,7 @@ from .. import plan
 from ..run import run
 from ..show.progress import Progress
 from ..watch.scene import Aim, first_aim
-from ..watch.site import Site
+from ..watch.serving import Site
 from ..watch.source import Live
 from ..watch.terminal import LiveView
 from .fleet import fleet
@@ -61,7 +61,9 @@ def text(found: dict[str, Any]) -> str:
         f"{each['watched']['jobs_per_s']:.0f} jobs/s; {each['watched']['frames']} frames"
         for each in found["pairs"]
     ]
-    return "\n".join([*lines, f"ratio {found['ratio']:.3f} (median of {len(lines)} pairs at {found['rate']:g} jobs/s)"])
+    return "\n".join(
+        [*lines, f"ratio {found['ratio']:.3f} (median of {len(lines)} pairs at {found['rate']:g} jobs/s)"]
+    )
 
 
 def _once(watched: bool) -> dict[str, Any]:
@@ -79,7 +81,12 @@ def _once(watched: bool) -> dict[str, Any]:
             frames = heard[0]
     cpu = sum(summary["fidelity"]["cpu"].values())
     jobs_per_s = summary["jobs"]["completed"] / RUN_S
-    return {"cpu_us_per_job": 1e6 * cpu / RATE, "jobs_per_s": jobs_per_s, "valid": summary["valid"], "frames": frames}
+    return {
+        "cpu_us_per_job": 1e6 * cpu / RATE,
+        "jobs_per_s": jobs_per_s,
+        "valid": summary["valid"],
+        "frames": frames,
+    }
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def seen(
         yield shown
         return
     from ..watch.hands import Hands
-    from ..watch.site import Site
+    from ..watch.serving import Site
     from ..watch.source import Live
 
     hands = Hands(run_dir)

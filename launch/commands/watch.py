@@ -24,7 +24,7 @@ def command(run: Path, port: int, browse: bool) -> None:
     changes nothing for the run.
     """
     from ..watch.hands import Hands
-    from ..watch.site import Site
+    from ..watch.serving import Site
     from ..watch.source import Live
 
     hands = Hands(run)
@@ -36,9 +36,7 @@ def command(run: Path, port: int, browse: bool) -> None:
         raise
     try:
         doing = "watching" if isinstance(source, Live) else "playing back"
-        click.echo(
-            f"{doing} {run} at {site.address} (Ctrl-C ends it)"
-        )
+        click.echo(f"{doing} {run} at {site.address} (Ctrl-C ends it)")
         if browse and not webbrowser.open(site.address):
             click.echo("no browser was found here: open that address in one", err=True)
         while True:

@@ -98,8 +98,8 @@ def _bar(label: str) -> Any:
 
     words = TextColumn("{task.fields[text]}", markup=False)
     bars = Bars(
-        TextColumn(label, markup=False), BarColumn(24), TaskProgressColumn(), words, console=Console(stderr=True),
-        auto_refresh=False, transient=True,
+        TextColumn("{task.description}", markup=False), BarColumn(24), TaskProgressColumn(), words,
+        console=Console(stderr=True), auto_refresh=False, transient=True,
     )  # fmt: skip
-    bars.add_task("", total=1.0, text="")
+    bars.add_task(label, total=1.0, text="")
     return bars

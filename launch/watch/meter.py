@@ -61,10 +61,9 @@ class _Agent:
         """Latency in all, and completions, since the warm-up."""
         if not self.lately or self.begin is None:
             return self.before[0], self.before[1]
-        return tuple(  # type: ignore[return-value]
-            old + self.lately[-1][key] - self.begin[key]
-            for old, key in zip(self.before, ("latency", "completed"), strict=True)
-        )
+        last, begin = self.lately[-1], self.begin
+        latency = self.before[0] + last["latency"] - begin["latency"]
+        return latency, self.before[1] + last["completed"] - begin["completed"]
 
     def change(self, key: str) -> float:
         """Of a counter, within the window."""

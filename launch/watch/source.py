@@ -106,7 +106,7 @@ class Live:
         """What has come since."""
         scene = self._scene
         if scene is None:
-            return {"mode": "starting", "frames": [], "aims": [], "faults": []}
+            return {"mode": "over" if self._over else "starting", "frames": [], "aims": [], "faults": []}
         with self._lock:
             frames = [frame for frame in self._frames if frame["number"] > after]
         mode = "over" if self._over else "live"

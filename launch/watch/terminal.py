@@ -18,8 +18,10 @@ SPLIT_SHOWN = 4
 """Of a dispatcher's servers those that get the most."""
 WORDS = ("server", "dispatcher", "sends to")
 """Columns to the left."""
-LINES_BESIDE = 16
-"""Of a screen's: what is no row of an agent."""
+LINES_BESIDE, LINES_A_TABLE = 12, 4
+"""Of a screen's: what is no row of an agent; of these a table's own."""
+WIDE = 100
+"""From so many columns on the tables stand side by side."""
 
 
 class LiveView(Progress):
@@ -55,8 +57,7 @@ class LiveView(Progress):
         self._drawn = time.monotonic()
         scene.look(now)
         live = self._live or self._open_live()
-        room = live.console.height - LINES_BESIDE - min(len(scene.faults), FAULTS_SHOWN)
-        live.update(view(scene, scene.meter.frame(now), room), refresh=True)
+        live.update(view(scene, scene.meter.frame(now), *live.console.size), refresh=True)
 
     def done(self) -> None:
         """Take the view away."""
@@ -99,9 +100,8 @@ class LiveView(Progress):
         )
 
 
-def view(scene: Scene, frame: Frame, room: int) -> Any:
-    """All of it as something that rich can draw; ``room``: lines for agents."""
-    from rich.columns import Columns
+def view(scene: Scene, frame: Frame, width: int, height: int) -> Any:
+    """All of it as something that rich can draw, for a terminal of so many columns and lines."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -114,13 +114,19 @@ def view(scene: Scene, frame: Frame, room: int) -> Any:
         scene.folder.topology.name, plan["policy"], ProgressBar(duration, min(frame.t, duration), width=24),
         f"{min(frame.t, duration):.0f} of {duration:g} s, {left:.0f} s left",
     )  # fmt: skip
-    servers, dispatchers = len(frame.servers), len(frame.dispatchers)
-    each = max(room, 4) if room >= servers + dispatchers else max(room // 2, 2)
-    tables = [
+    faults = _faults(scene)
+    room = height - LINES_BESIDE - len(faults)
+    beside = width >= WIDE
+    each = max(room if beside else (room - LINES_A_TABLE) // 2, 2)
+    tables = (
         _table(["server", "workload N", "rate μ", "marginal μ′"], _servers(frame), each),
         _table(["dispatcher", "jobs/s", "latency", "sends to"], _dispatchers(frame), each),
-    ]
-    return Group(head, "", _figures(scene, frame), "", Columns(tables, padding=(0, 3)), *_faults(scene))
+    )
+    if beside:
+        both = Table.grid(padding=(0, 3))
+        both.add_row(*tables)
+        tables = (both,)
+    return Group(head, "", _figures(scene, frame), "", *tables, *faults)
 
 
 def _figures(scene: Scene, frame: Frame) -> Any:

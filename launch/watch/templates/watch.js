@@ -47,24 +47,34 @@ function datasets() {
 
 const named = (spec) => [...new Set((JSON.stringify(spec).match(/"data":\{"name":"[^"]+"\}/g) ?? []).map((text) => JSON.parse(`{${text}}`).data.name))];
 
+// A chart without its lines of optima while there are none.
+const inhabited = (spec, data) => (spec.layer ? { ...spec, layer: spec.layer.filter(({ data: own }) => !own.name.endsWith("aims") || data[own.name].length) } : spec);
+
 async function draw() {
   const ground = dark.matches ? "dark" : "light", data = datasets();
   for (const figure of document.querySelectorAll("figure")) {
-    const spec = about.charts[figure.dataset.chart];
-    figure.hidden = figure.dataset.chart === "messages" && about.mode === "replay";
-    if (!spec || figure.hidden) continue;
-    const names = named(spec);
-    const old = views.get(figure);
-    if (old?.ground === ground) {
+    const name = figure.dataset.chart, old = views.get(figure);
+    figure.hidden = name === "messages" && about.mode === "replay";
+    if (figure.hidden) continue;
+    const chart = figure.querySelector(".chart");
+    if (data[name]?.every((row) => row.value === null)) { // Vega complains of an axis without a number
+      old?.view.finalize();
+      views.delete(figure);
+      chart.replaceChildren("nothing yet");
+      continue;
+    }
+    const spec = inhabited(about.charts[name], data);
+    const names = named(spec), version = `${ground} ${names}`;
+    if (old?.version === version) {
       for (const name of names) old.view.data(name, data[name]);
       await old.view.runAsync();
       continue;
     }
     old?.view.finalize();
     const own = Object.fromEntries(names.map((name) => [name, data[name]]));
-    const renderer = figure.dataset.chart === "graph" && about.edges.length > CANVAS_FROM ? "canvas" : "svg";
-    const { view } = await vegaEmbed(figure.querySelector(".chart"), { ...spec, datasets: own }, { config: about.configs[ground], renderer, actions: false });
-    views.set(figure, { view, ground });
+    const renderer = name === "graph" && about.edges.length > CANVAS_FROM ? "canvas" : "svg";
+    const { view } = await vegaEmbed(chart, { ...spec, datasets: own }, { config: about.configs[ground], renderer, actions: false });
+    views.set(figure, { view, version });
     figure.dataset.drawn = ground;
   }
 }
@@ -134,10 +144,11 @@ async function meet() {
 async function poll() {
   try {
     const fresh = await ask(`news?after=${last}`);
+    if (about?.mode === "live" && fresh.mode === "replay") return location.reload();
     if (!about?.plan || fresh.agents !== agents) {
       agents = fresh.agents;
       await meet();
-    } else if (fresh.mode === "replay" && about.mode !== "replay") return location.reload();
+    }
     news = fresh;
     frames.push(...fresh.frames);
     last = frames.at(-1)?.number ?? last;
@@ -145,7 +156,8 @@ async function poll() {
     at("hands").hidden = fresh.mode !== "live";
     say(fresh.mode);
     if (about.plan && about.mode === "replay") {
-      at("time").max = at("time").value = Math.max(frames.length - 1, 0);
+      at("time").max = Math.max(frames.length - 1, 0); // before the value, which it bounds
+      at("time").value = at("time").max;
       slide();
       return;
     }

@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 from gmsr.launch import packaged
 from gmsr.launch.record.folder import happenings
 from gmsr.launch.record.load import load
-from gmsr.launch.watch.site import Site
+from gmsr.launch.watch.serving import Site
 from gmsr.launch.watch.source import Replay
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
@@ -88,7 +88,7 @@ def test_a_finished_run_is_played_back(browser: Any, site: Site) -> None:
 
 
 def test_light_and_dark_narrow_and_wide(browser: Any, site: Site) -> None:
-    inks = """return [...document.querySelectorAll("figure .role-axis-label text, figcaption, p, td, th, dt, dd *, button")]
+    inks = """return [...document.querySelectorAll("figure .role-axis-label text, figcaption, p, td, th, dd *, button")]
       .filter((it) => it.textContent && it.getClientRects().length)
       .map((it) => [getComputedStyle(it)[it.closest("svg") ? "fill" : "color"],
                     getComputedStyle(it.closest("figure, .tiles > div, button") ?? document.body).backgroundColor])"""
@@ -130,10 +130,9 @@ def test_a_button_on_the_live_page_does_harm(browser: Any, tmp_path: Path) -> No
     from selenium.webdriver.support.ui import Select
 
     out, example = tmp_path / "run", str(packaged.path("two-regions"))
-    command = [sys.executable, "-m", "gmsr", "run", example, "--duration", "30", "--scale", "4", "--watch", "--json"]
-    with subprocess.Popen(
-        [*command, "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    chosen = ["--duration", "30", "--scale", "4", "--watch", "--json", "--out", str(out)]
+    command = [sys.executable, "-m", "gmsr", "run", example, *chosen]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         address = next(line for line in process.stderr if "http://" in line).split()[-1]
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gmsr.launch.watch.site import GUARDS, Site
+from gmsr.launch.watch.serving import GUARDS, Site
 from gmsr.topology.errors import UserError
 
 HTML = "text/html; charset=utf-8"
@@ -41,7 +41,12 @@ class Door:
         return {"what": "done"}
 
     def ask(
-        self, path: str = "", method: str = "GET", body: str | None = None, token: str | None = None, **headers: str
+        self,
+        path: str = "",
+        method: str = "GET",
+        body: str | None = None,
+        token: str | None = None,
+        **headers: str,
     ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.site.port, timeout=10)
         try:
@@ -54,7 +59,9 @@ class Door:
             connection.close()
 
     def order(self, order: object, **more: str) -> int:
-        return self.ask("inject", "POST", json.dumps(order), **{"Content_Type": "application/json", **more})[0]
+        return self.ask("inject", "POST", json.dumps(order), **{"Content_Type": "application/json", **more})[
+            0
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -140,5 +147,5 @@ def test_it_is_on_the_loopback_address_alone(door: Door) -> None:
 
 
 def test_a_port_in_use_is_told_in_a_line(door: Door) -> None:
-    with pytest.raises(UserError, match="--port: .* in use; name another"):
+    with pytest.raises(UserError, match=r"--port: .* in use; name another"):
         Site(Nothing(), {}, door.site.port)

@@ -10,13 +10,14 @@ would add.
 import hmac
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, cast
+from urllib.parse import parse_qs
 
 from gmsr.topology.errors import UserError
 
@@ -51,14 +52,8 @@ class Site:
         self.orders = orders
         self.token = secrets.token_urlsafe(24)
         self.files = files()
-        site = self
-
-        class Handler(_Handler):
-            pass
-
-        Handler.site = site
         try:
-            self._server = ThreadingHTTPServer((HOST, port), Handler)
+            self._server = _Server(self, port)
         except OSError as error:
             raise UserError(f"--port: {port}: {error.strerror}; name another, or 0 for any") from error
         self.port = self._server.server_port
@@ -74,11 +69,26 @@ class Site:
         self.source.close()
 
 
+class _Server(ThreadingHTTPServer):
+    def __init__(self, site: Site, port: int) -> None:
+        self.site = site
+        super().__init__((HOST, port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who goes in the middle of a request is no error of ours."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
-    site: Site
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "gmsr", ""
     timeout = PATIENCE_REAL_S
+
+    @property
+    def site(self) -> Site:
+        """Whose requests these are."""
+        return cast(_Server, self.server).site
 
     def do_GET(self) -> None:
         """The page's files, and what it shows."""
@@ -93,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
             about = site.source.about()
             self._say(HTTPStatus.OK, {**about, "charts": charts(about) if "plan" in about else {}, **LOOKS})
         elif path == "news":
-            after = parse_qs(urlsplit(self.path).query).get("after", ["0"])[0]
+            after = parse_qs(self.path.partition("?")[2]).get("after", ["0"])[0]
             self._say(HTTPStatus.OK, site.source.news(int(after) if after.isdecimal() else 0))
         else:
             self._say(HTTPStatus.NOT_FOUND, {"error": "there is no such page"})
@@ -130,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The path behind the token; None where the request was refused."""
         ours = [f"{name}:{self.site.port}" for name in (HOST, "localhost")]
         origin = self.headers.get("Origin")
-        token, slash, path = urlsplit(self.path).path.removeprefix("/").partition("/")
+        token, slash, path = self.path.partition("?")[0].removeprefix("/").partition("/")
         if (
             self.headers.get("Host") in ours
             and (origin is None or origin in [f"http://{name}" for name in ours])
