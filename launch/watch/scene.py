@@ -27,6 +27,7 @@ class Aim(NamedTuple):
     t: float
     workload: float | None
     latency: float | None
+    marginal: float | None = None  # the largest of any server that is used
 
 
 def aim(topology: Topology, t: float = 0.0) -> Aim:
@@ -41,7 +42,8 @@ def aim(topology: Topology, t: float = 0.0) -> Aim:
         found = solve(topology, wanted.volume, job_size=wanted.mean_size)
     except (NoOptimum, Overloaded, UserError):
         return Aim(t, None, None)
-    return Aim(t, float(found.workload), float(found.total / rate))
+    used = [found.marginals[name] for name, workload in found.workloads.items() if workload > 0.0]
+    return Aim(t, float(found.workload), float(found.total / rate), float(max(used)))
 
 
 def first_aim(topology: Topology) -> Aim:

@@ -15,6 +15,7 @@ from gmsr.topology.graph import Topology
 
 from ..operate import Testbed
 from ..record.load import Run
+from ..show.alone import most_of
 from ..show.graph import heights
 from ..show.parts import rounded
 from . import replay
@@ -26,6 +27,8 @@ LOOK_REAL_S = 0.25
 FRAME_REAL_S = 1.0
 MOST_FRAMES = 600
 """Of a longer run every other old frame is forgotten, again and again."""
+MARGINALS = 2.0
+"""Colours end at so many times the optimum's largest marginal rate."""
 QUIET_REAL_S = 120.0
 """A page is told to wait so long for a run to begin."""
 
@@ -57,7 +60,16 @@ class Replay:
         run = self._run
         problems = [*run.problems, *([] if self._frames else ["there is nothing over time to play back"])]
         graph = drawn(run.topology, float(run.plan.get("scale", 1.0))) if run.topology else NOTHING
-        return {"mode": "replay", "problems": problems, **graph, **planned(run.plan)}
+        marginals = (
+            each[2] for frame in self._frames for each in frame["servers"].values() if each[2] is not None
+        )
+        return {
+            "mode": "replay",
+            "problems": problems,
+            **graph,
+            "most": most_of(marginals),
+            **planned(run.plan),
+        }
 
     def news(self, after: int) -> Plain:
         """All at once, however long it is."""
@@ -95,12 +107,11 @@ class Live:
         if scene is None:
             return {"mode": "starting"}
         plan = dict(scene.folder.plan)
-        return {
-            "mode": "live",
-            "problems": [],
-            **drawn(scene.folder.topology, plan["scale"]),
-            **planned(plan),
-        }
+        graph = drawn(scene.folder.topology, plan["scale"])
+        best = next((each.marginal for each in scene.aims if each.marginal), None)
+        if best:
+            graph["most"] = MARGINALS * best
+        return {"mode": "live", "problems": [], **graph, **planned(plan)}
 
     def news(self, after: int) -> Plain:
         """What has come since."""

@@ -18,7 +18,7 @@ SPLIT_SHOWN = 4
 """Of a dispatcher's servers those that get the most."""
 WORDS = ("server", "dispatcher", "sends to")
 """Columns to the left."""
-LINES_BESIDE, LINES_A_TABLE = 12, 4
+LINES_BESIDE, LINES_A_TABLE = 13, 5
 """Of a screen's: what is no row of an agent; of these a table's own."""
 WIDE = 100
 """From so many columns on the tables stand side by side."""
@@ -145,6 +145,8 @@ def _figures(scene: Scene, frame: Frame) -> Any:
     )
     optimum = "none: overloaded" if best.workload is None else number(best.workload)
     table = Table.grid(padding=(0, 2))
+    for width in (len("workload ΣN"), None, None):
+        table.add_column(no_wrap=True, min_width=width)
     for row in (
         ("throughput", f"{number(frame.completed)} jobs/s of {number(frame.offered)} offered",
          f"{frame.in_flight} in flight, {frame.lost} lost"),

@@ -1,9 +1,9 @@
 // Asks for what is new, and shows it. In a replay all is there at once, and the slider says how much of it is seen.
-const MOST_FRAMES = 600, POLL_MS = 1000, PLAY_MS = 100, MOST_EDGES = 3000, CANVAS_FROM = 400, SPLIT = 6;
+const MOST_FRAMES = 600, POLL_MS = 1000, PLAY_MS = 100, MOST_EDGES = 3000, CANVAS_FROM = 400, SPLIT = 6, MANY = 40;
 const at = (id) => document.getElementById(id);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const views = new Map();
-let about, news = { mode: "starting", aims: [], faults: [] }, frames = [], last = 0, agents, playing;
+let about, news = { mode: "starting", aims: [], faults: [] }, frames = [], last = 0, known, playing;
 
 const ask = async (path, options) => {
   const answer = await fetch(path, { cache: "no-store", ...options });
@@ -138,6 +138,8 @@ async function meet() {
   at("hands").hidden = about.mode !== "live";
   views.forEach(({ view }) => view.finalize());
   views.clear();
+  at("figure-marginals").classList.toggle("whole", about.servers.length > about.lines);
+  at("figure-graph").classList.toggle("last", about.servers.length + about.dispatchers.length > MANY);
   offer();
 }
 
@@ -145,8 +147,9 @@ async function poll() {
   try {
     const fresh = await ask(`news?after=${last}`);
     if (about?.mode === "live" && fresh.mode === "replay") return location.reload();
-    if (!about?.plan || fresh.agents !== agents) {
-      agents = fresh.agents;
+    const now = `${fresh.agents} agents, ${fresh.aims.length ? "an" : "no"} optimum`; // somebody joins, colours get their end
+    if (!about?.plan || now !== known) {
+      known = now;
       await meet();
     }
     news = fresh;
