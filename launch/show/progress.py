@@ -45,16 +45,13 @@ class Progress:
     def running(self, now: float, duration: float, pace: float, totals: Mapping[str, int]) -> None:
         """Emulated time so far, and what the agents have told."""
         share = min(now / duration, 1.0)
-        text = (
-            f"{min(now, duration):.0f} of {duration:.0f} s"
-            + (f" at pace {pace:g}" if pace != 1.0 else "")
-            + f", {max(duration - now, 0.0) / pace:.0f} s left; jobs: {totals['offered']} offered, "
-            + f"{totals['completed']} completed, {totals['in_flight']} in flight"
-        )
+        at_pace = f" at pace {pace:g}" if pace != 1.0 else ""
+        text = f"{min(now, duration):.0f} of {duration:.0f} s{at_pace}, {max(duration - now, 0.0) / pace:.0f} s left; "
         if self._terminal:
-            self._draw(share, text)
+            self._draw(share, f"{text}{totals['completed']} of {totals['offered']} jobs")
         elif int(share * self.steps) > self._shown:
             self._shown = int(share * self.steps)
+            text += f"jobs: {totals['offered']} offered, {totals['completed']} completed, {totals['in_flight']} in flight"
             self._line(f"{share:4.0%}  {text}{self._more(now)}", keep=True)
 
     def done(self) -> None:
@@ -98,7 +95,7 @@ def _bar(label: str) -> Any:
 
     words = TextColumn("{task.fields[text]}", markup=False)
     bars = Bars(
-        TextColumn("{task.description}", markup=False), BarColumn(24), TaskProgressColumn(), words,
+        TextColumn("{task.description}", markup=False), BarColumn(16), TaskProgressColumn(), words,
         console=Console(stderr=True), auto_refresh=False, transient=True,
     )  # fmt: skip
     bars.add_task(label, total=1.0, text="")

@@ -143,7 +143,7 @@ def _figures(scene: Scene, frame: Frame) -> Any:
     said = f"{number(sum(frame.messages.values()), 4)} /s: " + ", ".join(
         f"{name} {rate:.0f}" for name, rate in kinds
     )
-    optimum = "none: overloaded" if best.workload is None else number(best.workload)
+    optimum = "none" if best.workload is None else number(best.workload)
     table = Table.grid(padding=(0, 2))
     for width in (len("workload ΣN"), None, None):
         table.add_column(no_wrap=True, min_width=width)

@@ -75,6 +75,8 @@ async function draw() {
     const renderer = name === "graph" && about.edges.length > CANVAS_FROM ? "canvas" : "svg";
     const { view } = await vegaEmbed(chart, { ...spec, datasets: own }, { config: about.configs[ground], renderer, actions: false });
     views.set(figure, { view, version });
+    chart.setAttribute("role", "img"); // one picture with its words, whatever Vega makes of it
+    chart.setAttribute("aria-label", chart.dataset.label);
     figure.dataset.drawn = ground;
   }
 }
@@ -90,7 +92,7 @@ function tell() {
     ["throughput", `${number(here.completed, 3)} jobs/s`, `${number(here.offered, 3)} offered`],
     ["latency now", seconds(here.latency), aim[2] ? `optimum ${seconds(aim[2])}` : ""],
     ["latency so far", seconds(here.so_far), over],
-    ["workload ΣN", number(here.workload), aim[1] === null ? "no optimum: overloaded" : `optimum ${number(aim[1])}`],
+    ["workload ΣN", number(here.workload), aim[1] === null ? "no optimum" : `optimum ${number(aim[1])}`],
     ["jobs in flight", String(here.in_flight), `${here.lost} lost`],
     ["lateness", seconds(here.late), here.latency && here.late !== null ? `${number((100 * here.late) / here.latency, 2)} % of the latency` : ""],
   ];
