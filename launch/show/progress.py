@@ -51,8 +51,9 @@ class Progress:
             self._draw(share, f"{text}{totals['completed']} of {totals['offered']} jobs")
         elif int(share * self.steps) > self._shown:
             self._shown = int(share * self.steps)
-            text += f"jobs: {totals['offered']} offered, {totals['completed']} completed, {totals['in_flight']} in flight"
-            self._line(f"{share:4.0%}  {text}{self._more(now)}", keep=True)
+            words = {"offered": "offered", "completed": "completed", "in_flight": "in flight"}
+            jobs = ", ".join(f"{totals[key]} {word}" for key, word in words.items())
+            self._line(f"{share:4.0%}  {text}jobs: {jobs}{self._more(now)}", keep=True)
 
     def done(self) -> None:
         """Take away what is written over."""

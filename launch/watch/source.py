@@ -14,7 +14,7 @@ from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
 from ..operate import Testbed
-from ..record.load import Run
+from ..record.load import MISFIT, Run
 from ..show.alone import most_of
 from ..show.graph import heights
 from ..show.parts import rounded
@@ -53,7 +53,13 @@ class Replay:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._frames = [plain(frame, number) for number, frame in enumerate(replay.frames(run), 1)]
+        try:
+            self._frames = [plain(frame, number) for number, frame in enumerate(replay.frames(run), 1)]
+        except MISFIT as error:
+            if not run.odd:
+                raise
+            self._frames = []
+            run.problems.append(f"not shown over time: {error!r}")
 
     def about(self) -> Plain:
         """As it was run."""
