@@ -118,14 +118,14 @@ def view(scene: Scene, frame: Frame, width: int, height: int) -> Any:
     room = height - LINES_BESIDE - len(faults)
     beside = width >= WIDE
     each = max(room if beside else (room - LINES_A_TABLE) // 2, 2)
-    tables = (
+    tables = [
         _table(["server", "workload N", "rate μ", "marginal μ′"], _servers(frame), each),
         _table(["dispatcher", "jobs/s", "latency", "sends to"], _dispatchers(frame), each),
-    )
+    ]
     if beside:
         both = Table.grid(padding=(0, 3))
         both.add_row(*tables)
-        tables = (both,)
+        tables = [both]
     return Group(head, "", _figures(scene, frame), "", *tables, *faults)
 
 
