@@ -60,12 +60,18 @@ def command(
     **chosen: Any,
 ) -> int | None:
     """Run the topology FILE: one process a dispatcher, one a server, and print what was measured."""
+    from gmsr.topology.errors import UserError
+
     from .. import plan
     from ..faults.scheduled import scheduled
     from ..pace import resolve
     from ..placing import placing
     from ..run import Interrupted, run
 
+    if watch and hosts:
+        raise UserError(
+            "--watch: agents on several hosts have no door here that a page could ask; use --live"
+        )
     topology, started_by = placing(opened(file, load), place, hosts, strategy)
     schedule, delivery = chosen.pop("faults"), chosen.pop("delivery")
     chosen["again"], chosen["drop"] = delivery == "at-least-once", chosen.pop("drop_orphans")

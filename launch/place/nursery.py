@@ -9,10 +9,11 @@ Commands: ``{"do": "spawn", "spec"}``, ``{"do": "tell", "to": id or None for all
 told at once), ``{"do": "deafen"}`` (hear no telemetry any more), ``{"do": "end_by", "at_ns"}`` (without a launcher,
 until then at most), ``{"do": "reserve", "address", "servers"}`` (ports), ``{"do": "list"}``, ``{"do": "cpu"}``,
 ``{"do": "clock"}``, ``{"do": "look"}`` (the kernel's tables of all agents), ``{"do": "watch", "after"}`` (each agent's
-latest status, if that came after so many), ``{"do": "quit"}``; on a host of its own those of ``far``, too. The launcher
-hears of events: ``hello`` (pid, sockets), ``spawned`` (id, pid, life), ``exited`` (id, pid, life, status as of waitpid, asked: whether a command killed it, words: the end of what it
-wrote to its standard error), ``said`` (message: an agent's telemetry, passed on), ``answered`` (to a command with a
-number ``ask``). Operators (``door``) give the same commands and get an answer each.
+latest status, if that came after so many), ``{"do": "quit"}``; on a host of its own those of ``far``, too. The
+launcher hears of events: ``hello`` (pid, sockets), ``spawned`` (id, pid, life), ``exited`` (id, pid, life, status as
+of waitpid, asked: whether a command killed it, words: the end of what it wrote to its standard error), ``said``
+(message: an agent's telemetry, passed on), ``answered`` (to a command with a number ``ask``). Operators (``door``)
+give the same commands and get an answer each.
 
 Nothing outlives its parent. When the launcher is gone, stdin ends, and the nursery ends its agents and
 removes their sockets; when the nursery itself is killed the kernel kills its agents (PR_SET_PDEATHSIG). With
