@@ -147,15 +147,18 @@ class Dispatcher(Care):
                     self.suspicion.set(number, SUSPECT, now)
             self._foresee()
 
-    def status(self) -> dict[str, int]:
-        """Jobs so far."""
-        return self.ledger.counts()
+    def status(self) -> dict[str, Any]:
+        """Jobs so far, all their latency and lateness in emulated seconds, and ``sent``: to each server by number."""
+        ledger = self.ledger
+        return {
+            **ledger.counts(), "latency": ledger.latency, "late": ledger.late, "sent": [*self.view.sent],
+        }  # fmt: skip
 
     def statement(self) -> dict[str, object]:
         """The account in all, losses by cause, and what was believed of whom and when."""
         ledger = self.ledger
         return {
-            **self.status(),
+            **ledger.counts(),
             "lost": ledger.losses(),
             "resent": ledger.resent,
             "strays": ledger.strays,

@@ -34,8 +34,8 @@ class Ledger:
     """
 
     __slots__ = (
-        "_entries", "_first", "_horizon", "_rows", "completed", "lost", "measured_in_flight", "offered", "resent",
-        "sends", "strays",
+        "_entries", "_first", "_horizon", "_rows", "completed", "late", "latency", "lost", "measured_in_flight",
+        "offered", "resent", "sends", "strays",
     )  # fmt: skip
 
     def __init__(self, rows: Rows, horizon: float, life: int = 1) -> None:
@@ -45,6 +45,8 @@ class Ledger:
         self._entries: dict[int, Entry] = {}
         self.offered = 0
         self.completed = 0
+        self.latency = 0.0  # of all that completed together, from the scheduled arrival
+        self.late = 0.0  # how long after their arrivals all jobs were sent, together
         self.lost = [0] * len(CAUSES)
         self.resent = 0
         self.strays = 0
@@ -62,6 +64,7 @@ class Ledger:
         self.offered += 1
         row = self._rows.open(job, server, IN_FLIGHT, arrival, sent, NAN, size)
         self.sends += 1
+        self.late += sent - arrival
         self._entries[job] = Entry(server, arrival, sent, size, self.sends, row)
         if arrival < self._horizon:
             self.measured_in_flight += 1
@@ -75,6 +78,7 @@ class Ledger:
             return None
         self._close(job, entry, COMPLETED, now)
         self.completed += 1
+        self.latency += now - entry.arrival
         return entry.sent
 
     def holder(self, job: int) -> int | None:

@@ -91,7 +91,7 @@ class Loop:
             self._send(now)
             if now_ns >= next_status_ns:
                 next_status_ns = now_ns + telemetry.interval_ns
-                telemetry.say_status(now, machine.status())
+                telemetry.say_status(now, machine.status(), self._endpoint.census.said())
             deadline = min(machine.deadline(), self._inlet.deadline())
             wait = (min(start_ns + deadline / per_ns, next_status_ns) - clock()) * 1e-9
             if wait > 0.0:

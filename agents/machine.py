@@ -70,8 +70,8 @@ class Machine(Protocol):
     def order(self, order: Mapping[str, Any], now: float) -> None:
         """Do what the operator says (faults, joining and leaving). What it does not know it passes over."""
 
-    def status(self) -> dict[str, int]:
-        """Counts for telemetry."""
+    def status(self) -> dict[str, Any]:
+        """How it fares, for telemetry: a few numbers and lists of them."""
 
     def statement(self) -> dict[str, object]:
         """The final account, for the run directory."""

@@ -14,7 +14,7 @@ from gmsr.topology.curves import Curve, make, scaled
 
 from . import journal
 from .feeds.base import Feed
-from .gauge import Gauge
+from .gauge import Gauge, marginal
 from .journal import DEPARTED, DROPPED, UNHEARD, Rows
 from .machine import LEAST_FACTOR, MOST_FACTOR, NEVER, Message, Outbox
 from .sharing import Sharing
@@ -59,6 +59,7 @@ class Server:
         "arrived",
         "departed",
         "dropped",
+        "late",
         "outbox",
         "refused",
         "sharing",
@@ -92,6 +93,7 @@ class Server:
         self.outbox: Outbox = {}
         self.arrived = 0
         self.departed = 0
+        self.late = 0.0  # how long after their instants departures were noticed, together
         self.dropped = 0
         self.refused = 0  # well-formed messages that do not belong here
 
@@ -187,9 +189,17 @@ class Server:
         """A server stops when its dispatchers have: they say goodbye. Who is silent is not waited for."""
         self._end = min(self._end, now)
 
-    def status(self) -> dict[str, int]:
-        """Jobs so far."""
-        return {"arrived": self.arrived, "departed": self.departed, "held": len(self.sharing)}
+    def status(self) -> dict[str, Any]:
+        """Jobs so far, lateness in emulated seconds, and how fast it works: μ(N), and what one more job would add."""
+        held, service = len(self.sharing), self._service
+        return {
+            "arrived": self.arrived,
+            "departed": self.departed,
+            "held": held,
+            "late": self.late,
+            "rate": 0.0 if self._paused else self._curve.value(held / service.scale),
+            "marginal": marginal(self._curve, service.scale, service.smoothing, held),
+        }
 
     def statement(self) -> dict[str, object]:
         """Jobs in all; ``held``: by dispatcher those that it was never told the end of, to it in flight."""
@@ -252,6 +262,7 @@ class Server:
         while sharing.next_departure <= now:
             visit, instant = sharing.depart()
             self.departed += 1
+            self.late += now - instant
             index = visit.dispatcher
             state = UNHEARD if index in self._gone else DEPARTED
             self._rows.settle(visit.row, visit.job, index, state, visit.arrived, instant, now, visit.size)

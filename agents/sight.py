@@ -91,6 +91,7 @@ class Sight:
     def sent(self, server: int, job: int) -> None:
         """A job goes there."""
         self.view.add(server, 1)
+        self.view.sent[server] += 1
         if self._correction:
             self._correction.sent(server, job)
 

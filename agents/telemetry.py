@@ -34,9 +34,9 @@ class Telemetry:
         """All edges are up. False if it must be said again: the fork server's queue was full."""
         return self._say({"say": "ready"})
 
-    def say_status(self, now: float, status: dict[str, int]) -> None:
-        """How far the agent has come; ``now`` in emulated seconds."""
-        self._say({"say": "status", "t": now, **status})
+    def say_status(self, now: float, status: dict[str, Any], said: list[int]) -> None:
+        """How the agent fares; ``now`` in emulated seconds, ``said``: messages that it has sent, by kind."""
+        self._say({"say": "status", "t": now, **status, "said": said})
 
     def listen(self) -> None:
         """Take what the launcher has said. A datagram that is not understood is ignored."""

@@ -24,7 +24,7 @@ class View:
     """A dispatcher's servers, what they reported last, and its own jobs in flight."""
 
     __slots__ = ("_aside", "_columns", "_travels", "_weights", "inflight", "names", "now", "numbers", "place", "reads",
-                 "servers", "times", "touched", "travel", "weights")  # fmt: skip
+                 "sent", "servers", "times", "touched", "travel", "weights")  # fmt: skip
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class View:
         travel: Sequence[float] = (),
     ) -> None:
         self.names = list(servers)  # by number
+        self.sent = [0] * len(servers)  # by number: own jobs that went there so far
         self.place = list(range(len(servers)))  # by number; -1: no candidate
         self.reads = tuple(reads)
         self._weights = list(weights)  # by number
@@ -102,6 +103,7 @@ class View:
         """A new server, no candidate yet; returns its number."""
         number = len(self.names)
         self.names.append(server)
+        self.sent.append(0)
         self.place.append(-1)
         self._weights.append(weight)
         self._travels.append(travel)

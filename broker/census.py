@@ -8,7 +8,7 @@ goodbye the two counts must agree; ``reconcile`` says where they do not. The cou
 from collections.abc import Mapping
 from typing import Any
 
-from .wire import BYE, KIND_NAMES, REASONS, Tally
+from .wire import BYE, KIND_NAMES, KINDS, REASONS, Tally
 
 DROPPED = (*REASONS, "sender", "stale")
 """Why a frame was dropped: the decoder's reasons, a sender that has no edge to this agent, and a frame that was
@@ -39,6 +39,10 @@ class Census:
         """Open the account of a peer; one that is open stays as it is."""
         for tallies in (self.sent, self.received, self.lost, self.stale):
             tallies.setdefault(peer, Tally())
+
+    def said(self) -> list[int]:
+        """Messages that it has sent so far, by kind (``wire.KIND_NAMES``)."""
+        return [sum(tally.counts[kind] for tally in self.sent.values()) for kind in range(KINDS)]
 
     def to_plain(self) -> dict[str, Any]:
         """Maps, lists and numbers, for the agent's statement.

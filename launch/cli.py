@@ -35,6 +35,7 @@ COMMANDS = {
     "summary": "print a run's summary again, or work it out anew",
     "topology": "make, check, show and draw topologies",
     "trace": "fit and make traces of requests",
+    "watch": "show a run in a browser: live, or played back",
 }
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
+from msgpack import unpackb
 
 from gmsr.topology.errors import UserError
 
@@ -80,6 +81,20 @@ class Testbed:
     def tell(self, message: dict[str, object], to: str | None = None) -> None:
         """Give an order to one agent, or to all."""
         self._ask({"do": "tell", "to": to, "message": message})
+
+    def statuses(self, after: int) -> tuple[list[dict[str, Any]], int]:
+        """What agents have said of themselves since ``after`` (0: ever), and what to say next time for it.
+
+        Of each the latest: "id", "t" and what ``Machine.status`` has.
+        """
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self._ask({"do": "watch", "after": after})
+            found += map(unpackb, answer["statuses"])
+            whole = answer["last"] in (after, answer["newest"])
+            after = answer["last"]
+            if whole:
+                return found, after
 
     def signal(self, agent: str, number: int) -> None:
         """Send a signal. Raises UserError if the agent is not running."""

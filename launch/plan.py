@@ -78,6 +78,11 @@ def options(topology: Topology, **chosen: Any) -> Options:
     return made
 
 
+def telemetry_real_s(agents: int) -> float:
+    """How often each of so many agents says how it fares."""
+    return max(STATUS_REAL_S, agents / STATUS_A_SECOND)
+
+
 def specs(
     topology: Topology,
     chosen: Options,
@@ -119,7 +124,7 @@ def specs(
             "statement": f"{folder}/agents/{own_id}.json",
             "telemetry": f"{sockets}/nursery",
             "control": f"{sockets}/{own_id}.ctl",
-            "telemetry_real_s": max(STATUS_REAL_S, agents / STATUS_A_SECOND),
+            "telemetry_real_s": telemetry_real_s(agents),
             "reads": list(policy.reads),
             "extras": list(policy.feed.extras),
             "corrected": policy.feed.corrected,

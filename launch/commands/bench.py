@@ -185,6 +185,17 @@ def hosts(hosts: Path | None, minutes: float, repeats: int, as_json: bool) -> No
 
 
 @command.command()
+@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Pairs of runs.")
+@AS_JSON
+def watching(repeats: int, as_json: bool) -> None:
+    """The agents' CPU a job with and without the live views: being watched should cost them nothing."""
+    from ..bench.watching import measure, text
+
+    found = measure(repeats)
+    emit(found) if as_json else click.echo(text(found))
+
+
+@command.command()
 @click.option("--seconds", type=click.FloatRange(5.0), default=30.0, show_default=True, help="Real seconds.")
 @AS_JSON
 def delays(seconds: float, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 import re
 import signal
 import time
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -42,10 +43,10 @@ class ByHand:
         self.number = begin_by_hand(testbed.run_dir, self.fault, len(folder.topology.faults))
         self._act(begin=True)
 
-    def wait(self) -> None:
-        """Until it is to end. Raises UserError if the run ends before."""
+    def wait(self, called_off: Callable[[], bool] = lambda: False) -> None:
+        """Until it is to end, or is called off. Raises UserError if the run ends before."""
         real_until = time.monotonic() + (self.fault.until - self._testbed.now) / self._testbed.control["pace"]
-        while (left := real_until - time.monotonic()) > 0.0:
+        while (left := real_until - time.monotonic()) > 0.0 and not called_off():
             self._testbed.agents()
             time.sleep(min(left, LOOK_REAL_S))
 

@@ -8,11 +8,12 @@ Commands: ``{"do": "spawn", "spec"}``, ``{"do": "tell", "to": id or None for all
 ``{"do": "signal", "id", "signal"}``, ``{"do": "restart", "id", "orders"}`` (a dead agent's next life, and what it is
 told at once), ``{"do": "deafen"}`` (hear no telemetry any more), ``{"do": "end_by", "at_ns"}`` (without a launcher,
 until then at most), ``{"do": "reserve", "address", "servers"}`` (ports), ``{"do": "list"}``, ``{"do": "cpu"}``,
-``{"do": "clock"}``, ``{"do": "look"}`` (the kernel's tables of all agents), ``{"do": "quit"}``; on a host of its own
-those of ``far``, too. The launcher hears of events: ``hello`` (pid, sockets), ``spawned`` (id, pid,
-life), ``exited`` (id, pid, life, status as of waitpid, asked: whether a command killed it, words: the end of what it
-wrote to its standard error), ``said`` (message: an agent's telemetry, passed on), ``answered`` (to a command with a
-number ``ask``). Operators (``door``) give the same commands and get an answer each.
+``{"do": "clock"}``, ``{"do": "look"}`` (the kernel's tables of all agents), ``{"do": "watch", "after"}`` (each agent's
+latest status, if that came after so many), ``{"do": "quit"}``; on a host of its own those of ``far``, too. The
+launcher hears of events: ``hello`` (pid, sockets), ``spawned`` (id, pid, life), ``exited`` (id, pid, life, status as
+of waitpid, asked: whether a command killed it, words: the end of what it wrote to its standard error), ``said``
+(message: an agent's telemetry, passed on), ``answered`` (to a command with a number ``ask``). Operators (``door``)
+give the same commands and get an answer each.
 
 Nothing outlives its parent. When the launcher is gone, stdin ends, and the nursery ends its agents and
 removes their sockets; when the nursery itself is killed the kernel kills its agents (PR_SET_PDEATHSIG). With
@@ -47,7 +48,10 @@ from .far import Far
 from .ports import Ports
 
 _PR_SET_PDEATHSIG = 1
-LARGEST_DATAGRAM = 4096
+LARGEST_DATAGRAM = 1 << 16
+"""Of an agent that has a thousand peers, a status has a number for each."""
+WATCHED_A_PACKET = 100_000
+"""Bytes of statuses in one answer: a packet has to fit into a socket's buffer, 208 KiB as a rule."""
 LONGEST_HOME = 107 - len("/gmsr-12345678/") - 63 - len(".ctl")
 """Paths of sockets have at most 107 bytes (unix(7)), ids 63."""
 DATAGRAMS_A_TURN = 256
@@ -75,6 +79,10 @@ class Nursery:
         self._specs: dict[str, Any] = {}  # by id: of the last life, with all peers that it has met
         self._asked: set[int] = set()  # processes that a command killed
         self._fallen: set[str] = set()  # ids of those that a signal ended
+        self._statuses: dict[
+            str, tuple[int, bytes]
+        ] = {}  # by id: the latest, as it came; who spoke last stands last
+        self._heard = 0  # statuses so far
         self._start_ns = 0  # of the run, on the monotonic clock
         self._end_ns = sys.maxsize  # when a run without a launcher is over at the latest
         self._pack = Packer().pack
@@ -171,6 +179,8 @@ class Nursery:
                 lives = {name: self._specs[name].get("life", 1) for name in self._specs}
                 agents = {name: {"pid": pid, "life": lives[name]} for pid, name in self._ids.items()}
                 return {"agents": agents, "lives": lives, "launcher": self._launcher_here}
+            case {"do": "watch", "after": int(after)}:
+                return self._news(after)
             case {"do": "quit"}:
                 self._launcher_here = self._survive = False
             case _:
@@ -280,7 +290,23 @@ class Nursery:
             for _ in range(DATAGRAMS_A_TURN):
                 datagram = self._telemetry.recv(LARGEST_DATAGRAM)
                 with suppress(Exception):  # out of band: what cannot be read is passed over
-                    self._event({"event": "said", "message": unpackb(datagram)})
+                    message = unpackb(datagram)
+                    self._event({"event": "said", "message": message})
+                    if message["say"] == "status" and message["id"] in self._specs:
+                        self._heard += 1
+                        self._statuses.pop(message["id"], None)
+                        self._statuses[message["id"]] = self._heard, datagram
+
+    def _news(self, after: int) -> Message:
+        """Statuses since the one of that number, oldest first; where ``last`` is not ``newest`` there are more."""
+        last, room, found = after, WATCHED_A_PACKET, []
+        for number, datagram in self._statuses.values():
+            if number > after and (room := room - len(datagram)) > 0:
+                last = number
+                found.append(datagram)
+            elif room <= 0:
+                break
+        return {"statuses": found, "last": last, "newest": self._heard, "launcher": self._launcher_here}
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):

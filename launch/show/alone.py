@@ -66,7 +66,7 @@ def graph(shown: Shown) -> Section:
         tables[0].name,
         count=max(len(left), len(right)),
         widest=max(flows.values(), default=0.0),
-        most=_most(marginals.values()),
+        most=most_of(marginals.values()),
     )
     return Section("Who sent how much where", figures=[Figure("Graph", caption, chart, tables)])
 
@@ -129,13 +129,13 @@ def _servers(
             unit,
             order=order,
             width_s=width,
-            most=_most(each for line in order for each in values[line]),
+            most=most_of(each for line in order for each in values[line]),
         ),
         [table],
     )
 
 
-def _most(values: Iterable[float]) -> float:
+def most_of(values: Iterable[float]) -> float:
     """Where colours end, so that a few far ones do not take all others' difference."""
     finite = [value for value in values if isfinite(value)]
     return float(f"{np.quantile(finite, COLOURED):.2g}") if finite else 1.0

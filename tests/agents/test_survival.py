@@ -225,7 +225,7 @@ def test_a_lost_job_is_noticed_at_the_next_frame_and_booked() -> None:
     assert street.losses() == {"transit": 1}
     assert street.states("d1") == [lost("transit"), IN_FLIGHT]
     street.go(3.0)
-    assert street["d1"].status() == {"offered": 2, "completed": 1, "in_flight": 0, "lost": 1}
+    assert street["d1"].ledger.counts() == {"offered": 2, "completed": 1, "in_flight": 0, "lost": 1}
     assert street.events() == [], "nobody was suspected"
 
 
@@ -328,7 +328,7 @@ def test_what_may_be_lost_is_sent_again_elsewhere_and_booked_once() -> None:
     assert street.losses() == {}
     assert street.states("d1") == [RESENT, IN_FLIGHT]
     street.go(5.0)
-    assert street["d1"].status() == {"offered": 1, "completed": 1, "in_flight": 0, "lost": 0}
+    assert street["d1"].ledger.counts() == {"offered": 1, "completed": 1, "in_flight": 0, "lost": 0}
     assert street["d1"].statement()["resent"] == 1
     first, second = street.rows["d1"].rows
     assert first[3] == second[3] == 1.0, "one arrival"
@@ -678,7 +678,7 @@ def test_a_dispatcher_that_leaves_waits_for_its_jobs() -> None:
     assert not street["d1"].finished
     street.go(4.1)
     assert street["d1"].finished
-    assert street["d1"].status() == {"offered": 1, "completed": 1, "in_flight": 0, "lost": 0}
+    assert street["d1"].ledger.counts() == {"offered": 1, "completed": 1, "in_flight": 0, "lost": 0}
 
 
 def test_a_dispatcher_that_leaves_does_not_wait_beyond_the_end() -> None:
@@ -722,9 +722,9 @@ def test_a_server_refuses_what_it_cannot_hold(monkeypatch: pytest.MonkeyPatch) -
     street.go(1.2)
     assert street.kinds("s1", "d1").count(REFUSED) == 2
     assert street.losses() == {"refused": 2}
-    assert street["s1"].status() == {"arrived": 3, "departed": 0, "held": 3}
+    assert street["s1"].status().items() >= {"arrived": 3, "departed": 0, "held": 3}.items()
     street.go(12.0)
-    assert street["d1"].status() == {"offered": 6, "completed": 4, "in_flight": 0, "lost": 2}
+    assert street["d1"].ledger.counts() == {"offered": 6, "completed": 4, "in_flight": 0, "lost": 2}
     assert street.states("d1") == [COMPLETED] * 3 + [lost("refused")] * 2 + [COMPLETED]
 
 

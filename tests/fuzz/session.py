@@ -198,7 +198,8 @@ class Session:
         deadline = machine.deadline()
         assert type(deadline) is float and not isnan(deadline), "a deadline is a number"
         status = machine.status()
-        assert all(type(count) is int and count >= 0 for count in status.values())
+        told = [each for value in status.values() for each in (value if isinstance(value, list) else [value])]
+        assert all(type(each) in (int, float) and each >= -1e-9 for each in told), "rates may be rounded"
         held = status["in_flight"] if self.dispatches else status["held"]
         assert held == len(self.rows.open_rows), "the journal's open rows are the jobs in flight"
         machine.statement()
