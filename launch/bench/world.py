@@ -77,7 +77,8 @@ def _ours(topology: Topology, seed: int) -> float:
         spent = time.perf_counter() - begin
         for each in journals:
             each.close()
-        return sum(node.machine.status().get("offered", 0) for node in world.nodes.values()) / spent
+        offered: int = sum(node.machine.status().get("offered", 0) for node in world.nodes.values())
+        return offered / spent
 
 
 def _theirs(topology: Topology, seed: int) -> float:

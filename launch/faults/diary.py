@@ -43,11 +43,11 @@ def episodes(told: Iterable[Happening], edges: Sequence[Edge]) -> list[Episode]:
     for each in told:
         if each.event == "begin":
             plain = each.fault or {"kind": each.kind, "at": each.t, "group": each.agents}
-            concerned = {
-                "agents": tuple(each.agents),
-                "edges": tuple(each.edges),
-            }  # who they were is told, not guessed
-            fault = make(plain, edges)._replace(at=each.t, until=inf, **concerned)
+            # Who they were is told, not guessed.
+            concerned = tuple(each.agents)
+            fault = make(plain, edges)._replace(
+                at=each.t, until=inf, agents=concerned, edges=tuple(each.edges)
+            )
             found[each.number] = Episode(each.number, fault, each.t, inf, each.by)
         elif each.event == "end" and each.number in found:
             found[each.number] = found[each.number]._replace(until=each.t)

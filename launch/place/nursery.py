@@ -79,10 +79,8 @@ class Nursery:
         self._specs: dict[str, Any] = {}  # by id: of the last life, with all peers that it has met
         self._asked: set[int] = set()  # processes that a command killed
         self._fallen: set[str] = set()  # ids of those that a signal ended
-        self._statuses: dict[
-            str, tuple[int, bytes]
-        ] = {}  # by id: the latest, as it came; who spoke last stands last
-        self._heard = 0  # statuses so far
+        self._statuses: dict[str, tuple[int, bytes]] = {}  # by id: the latest; who spoke last stands last
+        self._spoken = 0  # statuses so far
         self._start_ns = 0  # of the run, on the monotonic clock
         self._end_ns = sys.maxsize  # when a run without a launcher is over at the latest
         self._pack = Packer().pack
@@ -293,9 +291,9 @@ class Nursery:
                     message = unpackb(datagram)
                     self._event({"event": "said", "message": message})
                     if message["say"] == "status" and message["id"] in self._specs:
-                        self._heard += 1
+                        self._spoken += 1
                         self._statuses.pop(message["id"], None)
-                        self._statuses[message["id"]] = self._heard, datagram
+                        self._statuses[message["id"]] = self._spoken, datagram
 
     def _news(self, after: int) -> Message:
         """Statuses since the one of that number, oldest first; where ``last`` is not ``newest`` there are more."""
@@ -306,7 +304,7 @@ class Nursery:
                 found.append(datagram)
             elif room <= 0:
                 break
-        return {"statuses": found, "last": last, "newest": self._heard, "launcher": self._launcher_here}
+        return {"statuses": found, "last": last, "newest": self._spoken, "launcher": self._launcher_here}
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):

@@ -112,8 +112,8 @@ class Live:
         scene = self._scene
         if scene is None:
             return {"mode": "starting"}
-        plan = dict(scene.folder.plan)
-        graph = drawn(scene.folder.topology, plan["scale"])
+        plan: Plain = dict(scene.folder.plan)
+        graph = drawn(scene.folder.topology, scene.folder.plan["scale"])
         best = next((each.marginal for each in scene.aims if each.marginal), None)
         if best:
             graph["most"] = MARGINALS * best
