@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from gmsr.topology.curves import Curve, difference, mean_slope
 
 MEMO = 1 << 16
-"""Reports are remembered up to this many jobs; beyond it they are computed each time."""
+"""Reports are remembered up to this many jobs; beyond it they are computed each time. Only what is asked for is ever
+computed: where the curve is learned the gauge is a new one now and then, for a server that may hold many jobs."""
 NOMINAL = 100.0
 """A curve without a cap counts as full at this workload."""
 
@@ -84,18 +85,16 @@ class Gauge:
         self.slopes = SLOPES[0] in reads
         """Whether reports end with ``SLOPES``."""
         self._setting = (curve, scale, width)
-        self._memo: list[tuple[float, ...]] = []
+        self._memo: dict[int, tuple[float, ...]] = {}
 
     def values(self, jobs: int) -> tuple[float, ...]:
         """One for each quantity but the slopes, with ``jobs`` jobs here."""
-        memo = self._memo
-        if jobs < len(memo):
-            return memo[jobs]
-        if jobs >= MEMO:
-            return self._measure(jobs)
-        while len(memo) <= jobs:
-            memo.append(self._measure(len(memo)))
-        return memo[jobs]
+        known = self._memo.get(jobs)
+        if known is None:
+            known = self._measure(jobs)
+            if jobs < MEMO:
+                self._memo[jobs] = known
+        return known
 
     def slope(self, jobs: int, ahead: float) -> tuple[float, float]:
         """``SLOPES`` for so many jobs more and fewer, which need not be whole: marginals in between are interpolated.

@@ -89,11 +89,12 @@ class DispatcherEntry(Strict):
 
 
 class ServerEntry(Strict):
-    """A server; smoothing relative to its curve's last kink, or an absolute window."""
+    """A server; smoothing relative to its curve's last kink, or an absolute window; or it learns its curve."""
 
     id: Id
     curve: CurveSpec
     smoothing: NotNegative | Window | UnsetType = UNSET
+    learn: bool = False
 
 
 class EdgeEntry(Strict, rename={"source": "from", "target": "to"}):

@@ -15,11 +15,15 @@ class Dispatcher(NamedTuple):
 
 
 class Server(NamedTuple):
-    """A back end. ``smoothing``: window w, in units of N, of the marginal it reports; None: the default."""
+    """A back end. ``smoothing``: window w, in units of N, of the marginal it reports; None: the default.
+
+    ``learn``: it does not know its curve, and reports by what its jobs show of it.
+    """
 
     id: str
     curve: Curve
     smoothing: float | None = None
+    learn: bool = False
 
     @property
     def width(self) -> float:
@@ -148,6 +152,8 @@ def _server(server: Server) -> dict[str, Any]:
     plain: dict[str, Any] = {"id": server.id, "curve": server.curve.describe()}
     if server.smoothing is not None:
         plain["smoothing"] = {"width": server.smoothing}
+    if server.learn:
+        plain["learn"] = True
     return plain
 
 

@@ -30,6 +30,7 @@ def command(
     as_json: bool,
     load: float | None,
     pace: str,
+    learn: bool,
     **chosen: Any,
 ) -> None:
     """Run several policies on the same arrivals and print them side by side.
@@ -43,7 +44,7 @@ def command(
     from ..pace import resolve
     from ..show.progress import Progress
 
-    topology = opened(file, load)
+    topology = opened(file, load, learn)
     names = split(policies)
     options = plan.options(topology, **chosen)._replace(policy=names[0] if names else "")
     play = None
@@ -52,6 +53,8 @@ def command(
     else:
         from ..theory import model as models
 
+        if learn:
+            raise UserError("--learn: a model knows all curves; leave it out")
         if model not in ("slotted", "fluid") or out is not None:
             raise UserError(
                 f"--model: {model!r} is unknown; choose slotted or fluid"

@@ -18,7 +18,7 @@ from .options import AS_JSON, FILE, fault_options, opened, present, run_options,
 @click.option("--survive", is_flag=True, help="Agents finish the run even if the launcher is killed.")
 @AS_JSON
 def command(
-    file: str, out: Path | None, as_json: bool, load: float | None, pace: str, **chosen: Any
+    file: str, out: Path | None, as_json: bool, load: float | None, pace: str, learn: bool, **chosen: Any
 ) -> int | None:
     """Run the topology FILE: one process a dispatcher, one a server, and print what was measured."""
     from .. import plan
@@ -27,7 +27,7 @@ def command(
     from ..run import Interrupted, run
     from ..show.progress import Progress
 
-    topology = opened(file, load)
+    topology = opened(file, load, learn)
     schedule, delivery = chosen.pop("faults"), chosen.pop("delivery")
     chosen["again"], chosen["drop"] = delivery == "at-least-once", chosen.pop("drop_orphans")
     options = plan.options(topology, **chosen)
