@@ -71,6 +71,8 @@ QUANTITIES: dict[str, Callable[[Curve, float, float, int], float]] = {
     "utilisation": utilisation,
 }
 """What a server can say of itself by its number of jobs alone."""
+CURVELESS = ("jobs", "idle")
+"""Those of them that say nothing of its curve."""
 SLOPES = ("fall", "rise")
 """How much the marginal falls with some jobs more, and rises with as many fewer: two numbers ≥ 0, last in ``reads``."""
 

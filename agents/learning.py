@@ -137,9 +137,10 @@ class Learner:
         """What the server takes for its curve."""
         return self._curve
 
-    def known(self) -> list[Point]:
-        """Points of the fit (N, μ), without what is only hoped."""
-        return [(jobs / self._scale, rate / self._scale) for jobs, rate in self._knots]
+    def known(self, hope: float = 1.0) -> Learned:
+        """The same, without what is only hoped."""
+        points = [(jobs / self._scale, hope * rate / self._scale) for jobs, rate in self._knots]
+        return Learned(points, hope * self._tail)
 
     def arrived(self, job: Hashable, now: float) -> None:
         """A job came."""
@@ -241,8 +242,7 @@ class Learner:
 
     def _tell(self) -> None:
         """From now on the curve is another."""
-        points = [(workload, self._hope * rate) for workload, rate in self.known()]
-        self._curve = Learned(points, self._hope * self._tail)
+        self._curve = self.known(self._hope)
         self.revision += 1
 
     def _evidence(self) -> list[Evidence]:

@@ -55,8 +55,8 @@ class Study:
         return NEVER if self._paused < NEVER else self._learner.deadline() + self._stood
 
     def statement(self) -> dict[str, object]:
-        """The curve as it is known, of no use to the run."""
-        return {"points": self._learner.known(), "revisions": self._revision}
+        """The curve as it is known, and how often that was another."""
+        return {"curve": self._learner.known().describe(), "revisions": self._revision}
 
     def _clock(self, now: float) -> float:
         return min(now, self._paused) - self._stood

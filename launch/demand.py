@@ -76,7 +76,9 @@ def smoothed(topology: Topology, window: float) -> Topology:
     if not 0.0 <= window < float("inf"):
         raise UserError(f"--smoothing: {window:g} must be a number ≥ 0, relative to a curve's last kink")
     if any(each.learn for each in topology.servers):
-        raise UserError("--smoothing: servers that learn smooth what they learned in their own way; leave it out")
+        raise UserError(
+            "--smoothing: servers that learn smooth what they learned in their own way; leave it out"
+        )
     servers = tuple(each._replace(smoothing=window * last_kink(each.curve)) for each in topology.servers)
     return topology._replace(servers=servers)
 

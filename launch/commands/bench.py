@@ -1,8 +1,10 @@
 """``gmsr bench …``: one command a figure."""
 
+from pathlib import Path
+
 import click
 
-from .options import AS_JSON, emit
+from .options import AS_JSON, PLOT, emit
 
 
 @click.group()
@@ -176,3 +178,22 @@ def delays(seconds: float, as_json: bool) -> None:
 
     rows = measure(seconds)
     emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@click.option("--seeds", type=click.IntRange(1), default=6, show_default=True, help="Runs of each kind.")
+@click.option("--live", is_flag=True, help="In real processes, one after the other: 90 s each.")
+@PLOT
+@AS_JSON
+def learning(seeds: int, live: bool, plot: Path | None, as_json: bool) -> None:
+    """Latency with learned curves over that with true ones, from nothing, and after a curve has changed."""
+    from ..bench.learning import measure, text
+    from ..show.figure import writable
+
+    writable(plot)
+    found = measure(seeds, live)
+    if plot is not None:
+        from ..show.learning import draw
+
+        draw(found, plot)
+    emit(found) if as_json else click.echo(text(found))

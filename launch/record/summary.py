@@ -14,6 +14,7 @@ from . import account, feeding, fidelity, overload
 from .collect import Collected, collect, ended, life_name, lost_cause
 from .folder import Folder, open_run, write_json
 from .intervals import interval, trend
+from .learned import learned
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 
@@ -104,6 +105,7 @@ class _Summary:
             "by_server": self._by_server(),
             "messages": self._messages(),
             "views": feeding.ages(self.run),
+            "learned": learned(self.folder, self.run),
             "fidelity": trust,
             "optimum": optimum,
             "ratio": ratio,
