@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from gmsr.topology.curves import Curve, difference, mean_slope
 
 MEMO = 1 << 16
-"""Reports are remembered up to this many jobs; beyond it they are computed each time."""
+"""Reports are remembered up to this many jobs; beyond it they are computed each time. Only what is asked for is ever
+computed: where the curve is learned the gauge is a new one now and then, for a server that may hold many jobs."""
 NOMINAL = 100.0
 """A curve without a cap counts as full at this workload."""
 
@@ -70,6 +71,8 @@ QUANTITIES: dict[str, Callable[[Curve, float, float, int], float]] = {
     "utilisation": utilisation,
 }
 """What a server can say of itself by its number of jobs alone."""
+CURVELESS = ("jobs", "idle")
+"""Those of them that say nothing of its curve."""
 SLOPES = ("fall", "rise")
 """How much the marginal falls with some jobs more, and rises with as many fewer: two numbers ≥ 0, last in ``reads``."""
 
@@ -84,31 +87,30 @@ class Gauge:
         self.slopes = SLOPES[0] in reads
         """Whether reports end with ``SLOPES``."""
         self._setting = (curve, scale, width)
-        self._memo: list[tuple[float, ...]] = []
+        self._memo: dict[int, tuple[float, ...]] = {}
 
     def values(self, jobs: int) -> tuple[float, ...]:
         """One for each quantity but the slopes, with ``jobs`` jobs here."""
-        memo = self._memo
-        if jobs < len(memo):
-            return memo[jobs]
-        if jobs >= MEMO:
-            return self._measure(jobs)
-        while len(memo) <= jobs:
-            memo.append(self._measure(len(memo)))
-        return memo[jobs]
+        known = self._memo.get(jobs)
+        if known is None:
+            known = self._measure(jobs)
+            if jobs < MEMO:
+                self._memo[jobs] = known
+        return known
 
     def slope(self, jobs: int, ahead: float) -> tuple[float, float]:
         """``SLOPES`` for so many jobs more and fewer, which need not be whole: marginals in between are interpolated.
 
         Where the marginal is infinite nothing can be said of how it falls: zeros.
         """
-        here = self._marginal(float(jobs))
-        there, before = self._marginal(jobs + ahead), self._marginal(max(jobs - ahead, 0.0))
+        here = self.at(float(jobs))
+        there, before = self.at(jobs + ahead), self.at(max(jobs - ahead, 0.0))
         if not before < float("inf"):
             return (max(here - there, 0.0), 0.0) if here < float("inf") else (0.0, 0.0)
         return max(here - there, 0.0), max(before - here, 0.0)
 
-    def _marginal(self, jobs: float) -> float:
+    def at(self, jobs: float) -> float:
+        """The marginal, as it is reported; between whole numbers of jobs interpolated."""
         low = int(jobs)
         first = marginal(*self._setting, low)
         if jobs == low or first == float("inf"):

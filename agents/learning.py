@@ -28,6 +28,8 @@ from math import log, sqrt
 
 from gmsr.topology.curves import Table
 
+from .machine import NEVER
+
 MEMORY, TURNOVERS = 2000.0, 20.0
 """With q jobs present a completion is forgotten over the next MEMORY + TURNOVERS·q.
 q wanders through its range in about q completions: fewer than some such turnovers show no slope. Where shares
@@ -47,6 +49,8 @@ the fit is told at the new speed, as it is mostly speed that changes."""
 PATIENCE, STEP = 5.0, 1.25
 """Without jobs for k·PATIENCE times what one takes alone, a server tells k² times its marginals, in such
 steps: it may be faster. If not, and k² times too slow, it has in the mean 1/(k·PATIENCE) jobs on trial."""
+BOLDEST = 1e12
+"""The largest k²."""
 EAGER = 1e12
 """Slope of the curve of a server that has seen nothing."""
 INSTANT = 1e-9
@@ -133,6 +137,11 @@ class Learner:
         """What the server takes for its curve."""
         return self._curve
 
+    def known(self, hope: float = 1.0) -> Learned:
+        """The same, without what is only hoped."""
+        points = [(jobs / self._scale, hope * rate / self._scale) for jobs, rate in self._knots]
+        return Learned(points, hope * self._tail)
+
     def arrived(self, job: Hashable, now: float) -> None:
         """A job came."""
         self._pass(now)
@@ -154,15 +163,23 @@ class Learner:
         self._empty = now
 
     def rested(self, now: float) -> None:
-        """To be called now and then: who has no jobs has nothing to learn from but the time of waiting."""
-        if self._stays or not self.revision or not self._size:
+        """To be called at the ``deadline``: who has no jobs has nothing to learn from but the time of waiting."""
+        if now < self.deadline():
             return
-        alone = self._hope * self._size / (self._scale * self._curve.fit(1.0 / self._scale))
-        waited = (now - self._empty) / (PATIENCE * alone)
-        if waited**2 > self._hope * STEP:
-            self._hope = waited**2
-            self._recent = (0.0, 0.0, 0.0)
-            self._tell()
+        waited = (now - self._empty) / self._patience()
+        self._hope = min(max(waited * waited, self._hope * STEP), BOLDEST)
+        self._recent = (0.0, 0.0, 0.0)
+        self._tell()
+
+    def deadline(self) -> float:
+        """When who has no jobs hopes for more than before; ``NEVER`` while there are some, or nothing is known."""
+        if self._stays or not self.revision or not self._size or self._hope >= BOLDEST:
+            return NEVER
+        return self._empty + self._patience() * sqrt(self._hope * STEP)
+
+    def _patience(self) -> float:
+        """So many times what a job takes alone, as far as it is known."""
+        return PATIENCE * self._hope * self._size / (self._scale * self._curve.fit(1.0 / self._scale))
 
     def worked(self, jobs: float, seconds: float, volume: float, whole: bool = True) -> None:
         """With ``jobs`` present it did ``volume`` in ``seconds`` of its time, ``whole`` by one curve."""
@@ -225,9 +242,7 @@ class Learner:
 
     def _tell(self) -> None:
         """From now on the curve is another."""
-        scale, hope = self._scale, self._hope
-        points = [(jobs / scale, hope * rate / scale) for jobs, rate in self._knots]
-        self._curve = Learned(points, hope * self._tail)
+        self._curve = self.known(self._hope)
         self.revision += 1
 
     def _evidence(self) -> list[Evidence]:

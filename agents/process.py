@@ -104,7 +104,7 @@ def account(
 def server(spec: ServerSpec, rows: Rows) -> Server:
     """The state machine of a server."""
     reads = (*spec["reads"], *spec["extras"])
-    service = Service(curves.make(spec["curve"]), spec["scale"], spec["smoothing"], reads)
+    service = Service(curves.make(spec["curve"]), spec["scale"], spec["smoothing"], reads, spec["learn"])
     random = stream(spec["seed"], spec["id"], "feed")
     feed = load(spec["feed"])(spec["reads"], spec["corrected"], random, **spec["feed_options"])
     upkeep = Upkeep(spec["heartbeat"], spec["duration"] + spec["cooldown"], spec["drop"])

@@ -1,24 +1,21 @@
 """The server: jobs in, departures at their exact instants, completions and reports out.
 
-It knows its own curve and the names of the dispatchers that may send to it. It never asks, and it answers
-nobody but the dispatcher whose job it was, except for the reports that its feed decides on.
+It knows its own curve, or learns it, and the names of the dispatchers that may send to it. It never asks, and it
+answers nobody but the dispatcher whose job it was, except for the reports that its feed decides on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gmsr.broker import wire
 from gmsr.broker.wire import BYE, COMPLETION, HELLO, JOB, WELCOME
-from gmsr.topology.curves import Curve, make, scaled
 
 from . import journal
 from .feeds.base import Feed
-from .gauge import Gauge, marginal
 from .journal import DEPARTED, DROPPED, UNHEARD, Rows
-from .machine import LEAST_FACTOR, MOST_FACTOR, NEVER, Message, Outbox
-from .sharing import Sharing
+from .machine import Message, Outbox
 from .terms import Service, Upkeep
+from .work import Work
 
 NAN = float("nan")
 MOST_HELD = 1_000_000
@@ -27,8 +24,6 @@ SILENT_AFTER = 20.0
 """In heartbeats: a dispatcher that has said nothing for so long is gone. It may come back."""
 CHECKED_EVERY = 5.0
 """In heartbeats: how often a server looks for such."""
-PROBES = [0.0, *(2.0**power for power in range(-20, 41))]
-"""Workloads at which a curve that an operator orders is tried."""
 
 
 class Server:
@@ -37,25 +32,23 @@ class Server:
     __slots__ = (
         "_checked",
         "_counts",
-        "_curve",
         "_dispatchers",
         "_draining",
         "_end",
         "_feed",
-        "_gauge",
         "_gone",
         "_heard",
         "_index",
         "_lives",
         "_next_check",
-        "_paused",
         "_reports",
         "_rows",
         "_run",
-        "_service",
         "_silent",
+        "_study",
         "_unheard",
         "_upkeep",
+        "_work",
         "arrived",
         "departed",
         "dropped",
@@ -76,10 +69,9 @@ class Server:
         self._unheard = [0] * len(dispatchers)
         self._gone: set[int] = set()  # have said goodbye
         self._silent: set[int] = set()
-        self._service = service
-        self._curve = service.curve  # at present
-        self.sharing = Sharing(self._rate())
-        self._gauge = self._measure()
+        self._work = Work(service)
+        self._study = self._work.study  # None: it knows its curve
+        self.sharing = self._work.sharing
         self._reports = bool(service.reads) and feed.reports  # a policy that reads nothing is told nothing
         self._feed = feed
         self._counts = feed.corrected  # the feed is told of each job that comes and goes
@@ -89,7 +81,6 @@ class Server:
         self._checked = 0.0
         self._next_check = CHECKED_EVERY * upkeep.heartbeat
         self._draining = False
-        self._paused = False
         self.outbox: Outbox = {}
         self.arrived = 0
         self.departed = 0
@@ -121,7 +112,7 @@ class Server:
         self._heard[index] = now
         if self._silent and index in self._silent:
             self._return(index, now)
-        sharing, rows = self.sharing, self._rows
+        sharing, rows, study = self.sharing, self._rows, self._study
         for message in messages:
             if message[0] == JOB:
                 if len(sharing) >= MOST_HELD:
@@ -130,7 +121,9 @@ class Server:
                 self.arrived += 1
                 _, job, size = message
                 row = rows.open(job, index, journal.HELD, now, NAN, NAN, size)
-                sharing.arrive(index, job, size, now, row)
+                visit = sharing.arrive(index, job, size, now, row)
+                if study:
+                    study.arrived(visit, now)
                 if self._counts:
                     self._feed.seen[peer] = job
                     self._feed.counted(peer, 1)
@@ -153,8 +146,10 @@ class Server:
         """Let go whoever is done, report, and see who is silent."""
         if self.sharing.next_departure <= now:
             self._depart(now)
+        if self._study:
+            self._work.look(now)
         if self._reports:
-            self._feed.tell(self._gauge, len(self.sharing), self.arrived, self.outbox, now)
+            self._feed.tell(self._work.gauge, len(self.sharing), self.arrived, self.outbox, now)
         if now >= self._next_check:
             self._check(now)
 
@@ -163,22 +158,20 @@ class Server:
         due = self.sharing.next_departure
         if self._reports and (report := self._feed.deadline()) < due:
             due = report
+        if self._study and (news := self._study.deadline()) < due:
+            due = news
         return due if due < self._next_check else self._next_check
 
     def order(self, order: Mapping[str, Any], now: float) -> None:
         """The operator's: ``slow`` (factor or curve), ``pause``, ``resume``, ``drain``, ``join`` (peer)."""
         self._depart(now)
         match order:
-            case {"tell": "slow", "factor": float(factor)} if LEAST_FACTOR <= factor <= MOST_FACTOR:
-                self._work_by(scaled(self._service.curve, factor), now)
-            case {"tell": "slow", "curve": dict(plain)} if curve := _sound(plain):
-                self._work_by(curve, now)
+            case {"tell": "slow"}:
+                self._work.slow(order, now)
             case {"tell": "pause"}:
-                self._paused = True
-                self.sharing.change(None, now)
+                self._work.pause(now)
             case {"tell": "resume"}:
-                self._paused = False
-                self.sharing.change(self._rate(), now)
+                self._work.resume(now)
             case {"tell": "drain"}:
                 self._draining = True
                 self._announce()
@@ -191,14 +184,14 @@ class Server:
 
     def status(self) -> dict[str, Any]:
         """Jobs so far, lateness in emulated seconds, and how fast it works: μ(N), and what one more job would add."""
-        held, service = len(self.sharing), self._service
+        held = len(self.sharing)
         return {
             "arrived": self.arrived,
             "departed": self.departed,
             "held": held,
             "late": self.late,
-            "rate": 0.0 if self._paused else self._curve.value(held / service.scale),
-            "marginal": marginal(self._curve, service.scale, service.smoothing, held),
+            "rate": self._work.speed(held),
+            "marginal": self._work.gauge.at(held),
         }
 
     def statement(self) -> dict[str, object]:
@@ -213,6 +206,7 @@ class Server:
             "dropped": self.dropped,
             "held": held,
             "refused": self.refused,
+            **({"learned": self._study.statement()} if self._study else {}),
         }
 
     @property
@@ -235,34 +229,17 @@ class Server:
         assert len(self.sharing) <= MOST_HELD
         assert len(self._lives) == len(self._heard) == len(self._unheard) == len(self._dispatchers)
 
-    def _rate(self) -> Callable[[int], float]:
-        curve, scale = self._curve, self._service.scale
-
-        def total_rate(jobs: int) -> float:
-            """Size completed per emulated second: n·μ(q/n), since a job's volume is its size divided by n."""
-            return scale * curve.value(jobs / scale)
-
-        return total_rate
-
-    def _measure(self) -> Gauge:
-        service = self._service
-        return Gauge(service.reads, self._curve, service.scale, service.smoothing)
-
-    def _work_by(self, curve: Curve, now: float) -> None:
-        self._curve = curve
-        if not self._paused:
-            self.sharing.change(self._rate(), now)
-        self._gauge = self._measure()
-
     def _write(self, index: int, message: Message) -> None:
         self.outbox.setdefault(self._dispatchers[index], []).append(message)
 
     def _depart(self, now: float) -> None:
-        sharing, outbox, dispatchers = self.sharing, self.outbox, self._dispatchers
+        sharing, outbox, dispatchers, study = self.sharing, self.outbox, self._dispatchers, self._study
         while sharing.next_departure <= now:
             visit, instant = sharing.depart()
             self.departed += 1
             self.late += now - instant
+            if study:
+                study.departed(visit.order, visit.size, instant)
             index = visit.dispatcher
             state = UNHEARD if index in self._gone else DEPARTED
             self._rows.settle(visit.row, visit.job, index, state, visit.arrived, instant, now, visit.size)
@@ -276,6 +253,8 @@ class Server:
                 outbox[dispatcher].append((COMPLETION, visit.job))
             else:
                 outbox[dispatcher] = [(COMPLETION, visit.job)]
+        if study:
+            self._work.look(now)
 
     def _greet(self, index: int, life: int, messages: list[Message], now: float) -> bool:
         """Whether a dispatcher that has not greeted in this life, or has left, does so now."""
@@ -307,7 +286,9 @@ class Server:
             self._tell_inventory(index, message[1], now)
         elif kind == wire.PROBE:
             if self._reports:
-                self._feed.asked(self._dispatchers[index], self._gauge, len(self.sharing), self.outbox, now)
+                self._feed.asked(
+                    self._dispatchers[index], self._work.gauge, len(self.sharing), self.outbox, now
+                )
         elif message == (HELLO, self._run, self._dispatchers[index]):
             self._write(index, (WELCOME, self._run))
             self._inform(index, now)
@@ -318,7 +299,7 @@ class Server:
 
     def _inform(self, index: int, now: float) -> None:
         if self._reports:
-            self._feed.joined(self._dispatchers[index], self._gauge, len(self.sharing), self.outbox, now)
+            self._feed.joined(self._dispatchers[index], self._work.gauge, len(self.sharing), self.outbox, now)
 
     def _tell_inventory(self, index: int, question: int, now: float) -> None:
         """All that is here of a dispatcher, and how we stand: reports may be lost as well."""
@@ -358,6 +339,8 @@ class Server:
     def _evict(self, index: int, now: float) -> None:
         for visit in self.sharing.evict(index, now):
             self.dropped += 1
+            if self._study:
+                self._study.dropped(visit.order, now)
             self._rows.settle(visit.row, visit.job, index, DROPPED, visit.arrived, NAN, now, visit.size)
 
     def _announce(self) -> None:
@@ -376,16 +359,3 @@ class Server:
         for column in (self._lives, self._unheard):
             column.append(0)
         self._heard.append(now)
-
-
-def _sound(plain: Mapping[str, Any]) -> Curve | None:
-    """The curve that an order describes; None if it describes none, or one that nobody can work by."""
-    try:
-        curve = make(plain)
-        points = [workload for workload, _ in curve.describe().get("points", ())]
-        rates = [curve.value(workload) for workload in sorted({*PROBES, *points})]
-        rising = all(before <= after * (1.0 + 1e-9) for before, after in pairwise(rates))
-        positive = rates[0] >= 0.0 and rates[1] > 0.0 and curve.slope(0.0) > 0.0
-        return curve if rising and positive and rates[-1] < NEVER and points == sorted(points) else None
-    except Exception:  # whatever a field of the wrong kind or size raises
-        return None

@@ -23,7 +23,7 @@ class Visit(NamedTuple):
     """One job's stay at a server."""
 
     finish: float  # the virtual time at which it leaves; first, so that the heap orders by it
-    order: int  # breaks ties, and keeps the heap from comparing further
+    order: int  # counts visits: breaks ties, and keeps the heap from comparing further
     dispatcher: int
     job: int
     size: float
@@ -52,8 +52,8 @@ class Sharing:
         """How many jobs are held."""
         return len(self._heap)
 
-    def arrive(self, dispatcher: int, job: int, size: float, now: float, row: int = -1) -> None:
-        """Take a job in. No departure may be due before ``now``: call ``depart`` first."""
+    def arrive(self, dispatcher: int, job: int, size: float, now: float, row: int = -1) -> int:
+        """Take a job in; returns its ``order``. No departure may be due before ``now``: call ``depart`` first."""
         heap = self._heap
         if heap:
             self._virtual += (now - self._instant) * self._speed(len(heap))
@@ -63,6 +63,7 @@ class Sharing:
         self._order += 1
         heappush(heap, Visit(self._virtual + size, self._order, dispatcher, job, size, now, row))
         self._foresee()
+        return self._order
 
     def change(self, total_rate: Callable[[int], float] | None, now: float) -> None:
         """Serve at another rate from ``now`` on; None: stand still. No departure may be due before ``now``."""

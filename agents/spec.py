@@ -80,6 +80,7 @@ class ServerSpec(AgentSpec):
     curve: dict[str, object]  # topology.curves.make reads it
     scale: float
     smoothing: float  # window w in units of N; 0 reports the slope at N itself
+    learn: bool  # it is not told its curve, and reports by what its jobs show of it
     feed: str  # module:Class
     feed_options: dict[str, str]
     drop: bool  # throw out the jobs of a dispatcher that is gone

@@ -25,6 +25,7 @@ class Service(NamedTuple):
     scale: float
     smoothing: float  # window w in units of N
     reads: Sequence[str]  # quantities of a report
+    learns: bool = False  # reports by what its jobs have shown of the curve, not by the curve
 
 
 class Upkeep(NamedTuple):

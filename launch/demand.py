@@ -75,7 +75,17 @@ def smoothed(topology: Topology, window: float) -> Topology:
     """All windows set to ``window`` times the last kink of the server's curve; 0 turns smoothing off."""
     if not 0.0 <= window < float("inf"):
         raise UserError(f"--smoothing: {window:g} must be a number ≥ 0, relative to a curve's last kink")
+    if any(each.learn for each in topology.servers):
+        raise UserError(
+            "--smoothing: servers that learn smooth what they learned in their own way; leave it out"
+        )
     servers = tuple(each._replace(smoothing=window * last_kink(each.curve)) for each in topology.servers)
+    return topology._replace(servers=servers)
+
+
+def learning(topology: Topology) -> Topology:
+    """The same topology with servers that do not know their curves, and learn them."""
+    servers = tuple(each._replace(learn=True, smoothing=None) for each in topology.servers)
     return topology._replace(servers=servers)
 
 

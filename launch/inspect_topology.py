@@ -47,7 +47,7 @@ def describe(topology: Topology, warnings: list[str]) -> str:
             server.id,
             _curve(server.curve.describe()),
             number(server.curve.cap) if server.curve.cap < float("inf") else "none",
-            number(server.width),
+            "learns" if server.learn else number(server.width),
             str(len(topology.dispatchers_of(server.id))),
         ]
         for server in topology.servers

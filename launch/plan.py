@@ -212,6 +212,7 @@ def _server(
         "curve": server.curve.describe(),
         "scale": chosen.scale,
         "smoothing": server.width,
+        "learn": server.learn,
         "feed": policy.feed.target,
         "feed_options": policy.feed.options,
         "drop": chosen.drop,

@@ -24,7 +24,7 @@ LINES_A_FUNCTION = 60
 PURE = [
     *(ROOT / "agents" / f"{name}.py" for name in (
         "machine", "dispatcher", "care", "offering", "sight", "ages", "server", "sharing", "gauge", "view", "ledger",
-        "workload", "suspicion", "inventory", "learning",
+        "workload", "suspicion", "inventory", "learning", "study", "work",
     )),
     *(ROOT / "agents" / "policies").glob("*.py"),
     *(ROOT / "agents" / "feeds").glob("*.py"),

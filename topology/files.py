@@ -120,7 +120,12 @@ def _exactly_one(plain: dict[str, Any], names: tuple[str, ...], where: str) -> N
 
 def _server(entry: ServerEntry, path: Path, warnings: list[str]) -> Server:
     curve = _curve(entry.curve, f"{path}: servers: {entry.id}: curve", path, warnings)
-    return Server(entry.id, curve, _smoothing(entry, curve, path), entry.host or "")
+    if entry.learn and not isinstance(entry.smoothing, UnsetType):
+        raise UserError(
+            f"{path}: servers: {entry.id}: smoothing: a server that learns smooths what it learned in its own way; "
+            "remove smoothing, or learn"
+        )
+    return Server(entry.id, curve, _smoothing(entry, curve, path), entry.host or "", entry.learn)
 
 
 def _curve(spec: CurveSpec, where: str, path: Path, warnings: list[str]) -> curves.Curve:

@@ -90,12 +90,15 @@ class DispatcherEntry(Strict):
 
 
 class ServerEntry(Strict):
-    """A server; smoothing relative to its curve's last kink, or an absolute window; host as an inventory names it."""
+    """A server; smoothing relative to its curve's last kink, or an absolute window; or it learns its curve; host as an
+    inventory names it.
+    """
 
     id: Id
     curve: CurveSpec
     smoothing: NotNegative | Window | UnsetType = UNSET
     host: Id | UnsetType = UNSET
+    learn: bool = False
 
 
 class EdgeEntry(Strict, rename={"source": "from", "target": "to"}):

@@ -17,13 +17,14 @@ class Dispatcher(NamedTuple):
 
 class Server(NamedTuple):
     """A back end. ``smoothing``: window w, in units of N, of the marginal it reports; None: the default. ``host``: as
-    a dispatcher's.
+    a dispatcher's. ``learn``: it does not know its curve, and reports by what its jobs show of it.
     """
 
     id: str
     curve: Curve
     smoothing: float | None = None
     host: str = ""
+    learn: bool = False
 
     @property
     def width(self) -> float:
@@ -164,6 +165,8 @@ def _server(server: Server) -> dict[str, Any]:
         plain["smoothing"] = {"width": server.smoothing}
     if server.host:
         plain["host"] = server.host
+    if server.learn:
+        plain["learn"] = True
     return plain
 
 

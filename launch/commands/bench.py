@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .options import AS_JSON, emit
+from .options import AS_JSON, PLOT, emit
 
 
 @click.group()
@@ -245,3 +245,22 @@ def policies(policies: str, as_json: bool) -> None:
             raise UserError(f"--policies: {name!r} is unknown; choose among {', '.join(POLICIES)}")
     rows = measure(names)
     emit(rows) if as_json else click.echo(text(rows))
+
+
+@command.command()
+@click.option("--seeds", type=click.IntRange(1), default=6, show_default=True, help="Runs of each kind.")
+@click.option("--live", is_flag=True, help="In real processes, one after the other: 90 s each.")
+@PLOT
+@AS_JSON
+def learning(seeds: int, live: bool, plot: Path | None, as_json: bool) -> None:
+    """Latency with learned curves over that with true ones, from nothing, and after a curve has changed."""
+    from ..bench.learning import measure, text
+    from ..show.figure import writable
+
+    writable(plot)
+    found = measure(seeds, live)
+    if plot is not None:
+        from ..show.learning import draw
+
+        draw(found, plot)
+    emit(found) if as_json else click.echo(text(found))

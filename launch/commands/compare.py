@@ -36,6 +36,7 @@ def command(
     place: str | None,
     hosts: Path | None,
     strategy: str,
+    learn: bool,
     **chosen: Any,
 ) -> None:
     """Run several policies on the same arrivals and print them side by side.
@@ -51,7 +52,7 @@ def command(
     from ..run import run
     from ..show.progress import Progress
 
-    topology, started_by = placing(opened(file, load), place, hosts, strategy)
+    topology, started_by = placing(opened(file, load, learn), place, hosts, strategy)
     names = split(policies)
     options = plan.options(topology, **chosen)._replace(policy=names[0] if names else "")
     play: Callable[..., Any] = partial(run, place=started_by)
@@ -60,6 +61,8 @@ def command(
     else:
         from ..theory import model as models
 
+        if learn:
+            raise UserError("--learn: a model knows all curves; leave it out")
         if model not in ("slotted", "fluid") or out is not None:
             raise UserError(
                 f"--model: {model!r} is unknown; choose slotted or fluid"

@@ -27,11 +27,12 @@ _RUN: list[Callable[[Any], Any]] = [
         "--feed",
         help="How dispatchers are told: NAME:key=value,… [default: the policy's own, or every-change].",
     ),
+    click.option("--learn", is_flag=True, help="Servers learn their curves from their jobs, all of them."),
 ]
 
 
 def run_options(command: Any) -> Any:
-    """What ``run``, ``compare`` and ``demo`` share."""
+    """What ``run``, ``compare``, ``simulate`` and ``overhead`` share."""
     for option in reversed(_RUN):
         command = option(command)
     return command
@@ -101,16 +102,21 @@ def with_faults(topology: "Topology", schedule: Path, duration: float) -> "Topol
     return topology._replace(faults=(*topology.faults, *more))
 
 
-def opened(file: str, load: float | None = None) -> "Topology":
-    """The topology of a file, at the load that was wished for; what is noteworthy goes to standard error."""
+def opened(file: str, load: float | None = None, learn: bool = False) -> "Topology":
+    """The topology of a file, at the load that was wished for, with servers that learn if that was wished for.
+
+    What is noteworthy goes to standard error.
+    """
     from gmsr.topology.files import load as load_file
 
-    from ..demand import at_load
+    from ..demand import at_load, learning
 
     topology, warnings = load_file(file)
     announce()
     for warning in warnings:
         click.echo(f"note: {warning}", err=True)
+    if learn:
+        topology = learning(topology)
     return topology if load is None else at_load(topology, load)
 
 

@@ -32,6 +32,7 @@ def command(
     growth: bool,
     load: float | None,
     pace: str,
+    learn: bool,
     feed: str | None,
     plot: Path | None,
     as_json: bool,
@@ -52,7 +53,7 @@ def command(
     if feed is not None:
         raise UserError("--feed: this command takes several: use --feeds")
     writable(plot)
-    topology = opened(file, load)
+    topology = opened(file, load, learn)
     named, told = split(policies), split(feeds or overhead.FEEDS)
     if not named or not told:
         raise UserError("--policies, --feeds: name at least one each")

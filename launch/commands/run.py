@@ -57,6 +57,7 @@ def command(
     place: str | None,
     hosts: Path | None,
     strategy: str,
+    learn: bool,
     **chosen: Any,
 ) -> int | None:
     """Run the topology FILE: one process a dispatcher, one a server, and print what was measured."""
@@ -72,7 +73,7 @@ def command(
         raise UserError(
             "--watch: agents on several hosts have no door here that a page could ask; use --live"
         )
-    topology, started_by = placing(opened(file, load), place, hosts, strategy)
+    topology, started_by = placing(opened(file, load, learn), place, hosts, strategy)
     schedule, delivery = chosen.pop("faults"), chosen.pop("delivery")
     chosen["again"], chosen["drop"] = delivery == "at-least-once", chosen.pop("drop_orphans")
     options = plan.options(topology, **chosen)

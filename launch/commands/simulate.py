@@ -37,6 +37,7 @@ def command(
     file: str,
     load: float | None,
     pace: str,
+    learn: bool,
     faults: Path | None,
     chaos: int | None,
     delivery: str,
@@ -57,7 +58,7 @@ def command(
     from ..world.repeats import Failure, shrunk, simulate_all
 
     speed = virtual_pace(pace)
-    topology = opened(file, load)
+    topology = opened(file, load, learn)
     options = plan.options(
         topology, pace=speed, again=delivery == "at-least-once", drop=drop_orphans, chaos=chaos, **chosen
     )

@@ -15,7 +15,7 @@ the beginning of what lasts (and of ``slow`` and ``surge``), otherwise from the 
 tell ``LOOSEST`` from the optimum nothing is said.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf, sqrt
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 
 from gmsr.agents.journal import CAUSES, COMPLETED, LOST
 from gmsr.topology.curves import make, scaled
+from gmsr.topology.faults import Fault
 from gmsr.topology.graph import Server, Topology
 
 from ..record.collect import Collected, Table, lost_cause
@@ -87,17 +88,10 @@ def as_it_is(folder: Folder, found: list[Episode], t: float) -> Topology:
         elif each.event == "started" and each.t <= t:
             away.discard(name)
     cut = {edge for fault in lasting if fault.kind == "cut" for edge in fault.edges}
-    slow = {name: fault for fault in lasting if fault.kind == "slow" for name in fault.agents}
     rates = {name: fault.factor for fault in lasting if fault.kind == "surge" for name in fault.agents}
 
-    def worked(server: Server) -> Server:
-        fault = slow.get(server.id)
-        if fault is None:
-            return server
-        return server._replace(curve=make(fault.curve) if fault.curve else scaled(server.curve, fault.factor))
-
     left = topology._replace(
-        servers=tuple(worked(each) for each in topology.servers),
+        servers=tuple(worked(each, lasting) for each in topology.servers),
         dispatchers=tuple(
             each._replace(rate=each.rate * rates.get(each.id, 1.0)) for each in topology.dispatchers
         ),
@@ -109,6 +103,15 @@ def as_it_is(folder: Folder, found: list[Episode], t: float) -> Topology:
         {each.id for each in left.dispatchers if each.id not in served}
         | {each.id for each in left.servers if each.id not in useful}
     )
+
+
+def worked(server: Server, lasting: Sequence[Fault]) -> Server:
+    """The server with its curve as it is while these faults last."""
+    for fault in lasting:
+        if fault.kind == "slow" and server.id in fault.agents:
+            curve = make(fault.curve) if fault.curve else scaled(server.curve, fault.factor)
+            return server._replace(curve=curve)
+    return server
 
 
 def _edges(folder: Folder, each: Episode) -> set[tuple[str, str]]:

@@ -16,7 +16,7 @@ from gmsr.agents.feeds.asking import RATE, D
 from gmsr.agents.feeds.correction import SLOPED, moved
 from gmsr.agents.feeds.on_change import BY, off
 from gmsr.agents.feeds.periodic import EVERY
-from gmsr.agents.gauge import SLOPES, Gauge
+from gmsr.agents.gauge import CURVELESS, SLOPES, Gauge
 from gmsr.topology.graph import Server
 
 from ..choices import Told, told
@@ -27,7 +27,8 @@ from .folder import Folder, Plan
 def expected(folder: Folder, run: Collected) -> float | None:
     """Reports and questions of the whole run by formula, greetings included; None where there is no formula.
 
-    There is none after a fault, which may silence or slow servers.
+    There is none after a fault, which may silence or slow servers, nor for when a server tells of its curve as it
+    learns.
     """
     plan = folder.plan
     reads = tuple(plan["reads"])
@@ -37,6 +38,9 @@ def expected(folder: Folder, run: Collected) -> float | None:
         return 0.0
     feed = told(plan["feed"], plan["policy"], reads)
     name = feed.name.partition(":")[0]
+    of_the_curve = name in ("every-change", "on-change") and not set(reads) <= set(CURVELESS)
+    if of_the_curve and any(each.learn for each in folder.topology.servers):
+        return None
     jobs = len(run.jobs["job"])
     greeted = float(len(folder.topology.edges))
     if name == "none":

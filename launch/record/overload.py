@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from math import sqrt
 from typing import Any
 
-import numpy as np
-
 from gmsr.topology.curves import Curve
 from gmsr.topology.graph import Topology
 from gmsr.topology.theory.overload import decompose
+
+from .occupancy import occupancy
 
 RISE = 0.1
 """A server grows if it holds this share more in the last quarter of the measured time than in the second, …"""
@@ -21,13 +21,9 @@ def served(curve: Curve, scale: float, arrived: Any, departed: Any, begin: float
 
     ``arrived`` and ``departed`` (shape (visits,), not-a-number while still there) in emulated seconds.
     """
-    gone = departed[~np.isnan(departed)]
-    at = np.concatenate([arrived, gone, [begin, end]])
-    change = np.concatenate([np.ones(len(arrived)), -np.ones(len(gone)), [0.0, 0.0]])
-    order = np.argsort(at, kind="stable")
-    at, jobs = np.clip(at[order], begin, end), np.cumsum(change[order]).astype(np.int64)
-    rates = np.array([curve.value(count / scale) for count in range(int(jobs.max(initial=0)) + 1)])
-    return float(np.diff(at) @ rates[np.maximum(jobs[:-1], 0)]) / (end - begin)
+    seconds = occupancy(arrived, departed, begin, end)
+    rates = [curve.value(count / scale) for count in range(len(seconds))]
+    return float(seconds @ rates) / (end - begin)
 
 
 def compare(

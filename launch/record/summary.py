@@ -14,6 +14,7 @@ from . import account, feeding, fidelity, overload
 from .collect import Collected, collect, ended, life_name, lost_cause
 from .folder import Folder, open_run, write_json
 from .intervals import interval, trend
+from .learned import learned
 
 FIELDS = (
     "policy", "feed", "seed", "scale", "pace", "duration", "warmup", "run_dir", "measured", "settled", "valid",
@@ -112,6 +113,7 @@ class _Summary:
             "by_server": self._by_server(),
             "messages": self._messages(),
             "views": feeding.ages(self.run),
+            "learned": learned(self.folder, self.run),
             "fidelity": trust,
             "optimum": optimum,
             "ratio": ratio,

@@ -62,6 +62,7 @@ def text(summary: Mapping[str, Any]) -> str:
         f"{messages['frames']} frames: "
         + ", ".join(f"{kind} {each['count']}" for kind, each in messages["by_kind"].items()),
         *_views(summary),
+        *_learned(summary.get("learned", {})),
         f"fidelity    late by {seconds(summary['fidelity']['lateness']['p50'])} (median), "
         f"{seconds(summary['fidelity']['lateness']['p99'])} (p99, {percent(summary['fidelity']['relative'])} of "
         f"the mean latency); " + _cpu(summary["fidelity"]["cpu"]),
@@ -100,6 +101,21 @@ def _views(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"views       {seconds(views['mean'])} old on average, median {seconds(views['median'])}, where a server was "
         f"chosen; {number(messages['told_per_job'])} reports and questions a job{by_formula}"
+    ]
+
+
+def _learned(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How well curves were learned."""
+    if not found:
+        return []
+    errors = {name: each["error"] for name, each in found.items() if each["error"] is not None}
+    if not errors:
+        return [f"learned     {len(found)} servers learned their curves: how well is not known"]
+    worst = max(errors, key=lambda name: errors[name])
+    return [
+        f"learned     {len(found)} servers learned their curves: at the end rates were off by "
+        f"{percent(sum(errors.values()) / len(errors))} on average, {percent(errors[worst])} at worst ({worst}), where "
+        "they had been"
     ]
 
 

@@ -23,6 +23,8 @@ QUIET = 0.98
 """Share of the duration after which all faults must be digested: the last ends at three quarters."""
 MOST_FAULTS = 8
 SHARE_THAT_GROWS = 0.25
+SHARE_THAT_LEARNS = 0.25
+"""Of servers. Drawn apart, so that all else of a seed stayed as it had been."""
 SCALES = (1.0, 1.0, 4.0, 16.0)
 LATENCIES = (0.0, 0.0, 0.0005, 0.02)
 FEEDS = ("", "", "every-change", "on-change:by=0.1", "every-change:correct=yes", "periodic:every=0.2,correct=yes",
@@ -54,7 +56,11 @@ def scenario(seed: int) -> Scenario:
     """The scenario of a seed."""
     random = Random(f"scenario/{seed}")
     dispatchers, servers = random.randint(1, 4), random.randint(1, 5)
-    backs = tuple(Server(f"s{number}", _curve(random)) for number in range(servers))
+    learning = Random(f"scenario/{seed}/learning")
+    backs = tuple(
+        Server(f"s{number}", _curve(random), learn=learning.random() < SHARE_THAT_LEARNS)
+        for number in range(servers)
+    )
     edges = tuple(
         Edge(f"d{row}", each.id, random.choice((0.0, 0.0, 0.03)), random.choice((1.0, 1.0, 2.5)))
         for row in range(dispatchers)

@@ -144,5 +144,5 @@ def test_bytes_that_are_miscounted_are_found(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_order_that_is_obeyed_unseen_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gmsr.agents.server._sound", make)
+    monkeypatch.setattr("gmsr.agents.work.sound", make)
     assert finds("orders")

@@ -75,3 +75,4 @@ def test_scenarios_are_not_all_alike() -> None:
     assert {each.options.again for each in drawn} == {each.by_bytes for each in drawn} == {False, True}
     assert len({each.latency for each in drawn}) == 3
     assert len({each.options.policy for each in drawn}) > 8
+    assert {server.learn for each in drawn for server in each.topology.servers} == {False, True}
