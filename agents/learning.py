@@ -45,7 +45,10 @@ WINDOW = 0.1
 SHORT, SURPRISE, DOUBT = 50.0, 0.2, 10.0
 """If the last SHORT completions, or fewer, had e^±SURPRISE times the rate of the fit, and e^±DOUBT times
 their mean deviation over √count, the curve has changed. Then all that was seen is forgotten, and meanwhile
-the fit is told at the new speed, as it is mostly speed that changes."""
+the fit is told at the new speed, as it is mostly speed that changes. It is the fit of before these completions,
+from SHORT to twice as many ago (fewer where little was seen): they soon bend the fit itself to theirs, where they
+are, and leave it too low elsewhere, so that a server that became faster would not be tried there for long.
+"""
 PATIENCE, STEP = 5.0, 1.25
 """Without jobs for k·PATIENCE times what one takes alone, a server tells k² times its marginals, in such
 steps: it may be faster. If not, and k² times too slow, it has in the mean 1/(k·PATIENCE) jobs on trial."""
@@ -113,8 +116,8 @@ class Learner:
     """
 
     __slots__ = (
-        "_bins", "_changed", "_curve", "_due", "_empty", "_hope", "_knots", "_noise", "_now", "_recent",
-        "_scale", "_seen", "_share", "_size", "_stays", "_tail", "_weight", "revision",
+        "_bins", "_changed", "_curve", "_due", "_empty", "_heir", "_hope", "_judge", "_knots", "_noise", "_now",
+        "_recent", "_reign", "_scale", "_seen", "_share", "_size", "_stays", "_tail", "_weight", "revision",
     )  # fmt: skip
 
     def __init__(self, scale: float) -> None:
@@ -127,11 +130,13 @@ class Learner:
         self._weight = 1.0  # of what is next: it grows, instead of all before shrinking
         self._seen = self._due = 0.0  # completions: in memory, until the next fit
         self._recent = (0.0, 0.0, 0.0)  # completions, their volume, and what it should be by the fit
+        self._reign = 0.0  # completions until the next fit is the judge of the recent ones
         self._noise = 1.0  # mean deviation of one from those, relative: at first nothing is certain
         self._hope = 1.0
         self._knots, self._tail = [(scale, EAGER * scale)], EAGER  # of the fit
         self.revision = -1  # grows whenever the curve is another
         self._tell()
+        self._judge = self._heir = self._curve  # the fit that the recent ones are held against; the next
 
     def curve(self) -> Learned:
         """What the server takes for its curve."""
@@ -141,6 +146,11 @@ class Learner:
         """The same, without what is only hoped."""
         points = [(jobs / self._scale, hope * rate / self._scale) for jobs, rate in self._knots]
         return Learned(points, hope * self._tail)
+
+    @property
+    def present(self) -> int:
+        """How many jobs it takes for present."""
+        return len(self._stays)
 
     def arrived(self, job: Hashable, now: float) -> None:
         """A job came."""
@@ -212,9 +222,15 @@ class Learner:
         self._now = now
 
     def _surprised(self, jobs: float, seconds: float, volume: float) -> bool:
-        """Whether the last completions had another rate than the fit; the fewer, the more it must differ."""
-        expected = seconds * self._scale * self._curve.fit(jobs / self._scale)
-        if not self.revision or expected <= 0.0:
+        """Whether the last completions had another rate than by the fit before; the fewer, the more it must differ."""
+        if not self.revision:
+            return False
+        self._reign -= 1.0
+        if self._reign <= 0.0:
+            self._judge, self._heir = self._heir, self._curve
+            self._reign = min(self._seen / 4.0, SHORT)
+        expected = seconds * self._scale * self._judge.fit(jobs / self._scale)
+        if expected <= 0.0:
             return False
         fade, (count, done, due) = 1.0 - 1.0 / SHORT, self._recent
         self._recent = count, done, due = fade * count + 1.0, fade * done + volume, fade * due + expected
@@ -230,6 +246,7 @@ class Learner:
         self._knots = [(jobs, rate * (done / due)) for jobs, rate in self._knots]
         self._tail *= done / due
         self._tell()
+        self._judge = self._heir = self._curve
         self._bins.clear()
         self._recent = (0.0, 0.0, 0.0)
         self._seen, self._due, self._changed = 0.0, 0.5 * SHORT, self._now
@@ -237,8 +254,11 @@ class Learner:
     def _fit(self) -> None:
         knots, tail = concave(self._evidence())
         if knots:  # otherwise nothing was done yet
+            first = not self.revision
             self._knots, self._tail = knots, tail
             self._tell()
+            if first:
+                self._judge = self._heir = self._curve
 
     def _tell(self) -> None:
         """From now on the curve is another."""

@@ -227,6 +227,7 @@ class Server:
         """Every job that came is here, has left, or was thrown out."""
         assert self.arrived == self.departed + self.dropped + len(self.sharing)
         assert len(self.sharing) <= MOST_HELD
+        assert not self._study or self._study.present == len(self.sharing)
         assert len(self._lives) == len(self._heard) == len(self._unheard) == len(self._dispatchers)
 
     def _write(self, index: int, message: Message) -> None:

@@ -45,7 +45,8 @@ class Study:
 
     def gauge(self, now: float) -> Gauge:
         """What can be told: a new one whenever the curve is another."""
-        self._learner.rested(self._clock(now))
+        if now >= self.deadline():  # where rounding may have put it behind the learner's own, by a hair
+            self._learner.rested(max(self._clock(now), self._learner.deadline()))
         if self._learner.revision != self._revision:
             self._remake()
         return self._gauge
@@ -53,6 +54,11 @@ class Study:
     def deadline(self) -> float:
         """When an idle server has something to say."""
         return NEVER if self._paused < NEVER else self._learner.deadline() + self._stood
+
+    @property
+    def present(self) -> int:
+        """How many jobs it takes for present."""
+        return self._learner.present
 
     def statement(self) -> dict[str, object]:
         """The curve as it is known, and how often that was another."""

@@ -14,11 +14,12 @@ from .folder import Folder
 from .occupancy import occupancy
 
 
-def learned(folder: Folder, run: Collected) -> dict[str, dict[str, Any]]:
+def learned(folder: Folder, run: Collected, end: float) -> dict[str, dict[str, Any]]:
     """The field ``learned`` of a summary: of each server that learned, in its last life.
 
-    ``error``: |learned − true| / true rate, at the end, in the mean over the time that it held jobs since it began,
-    or its curve last changed; None where it learned nothing, or left no statement.
+    ``error``: |learned − true| / true rate when it ended, in the mean over the time that it held jobs since it began,
+    or its curve last changed. None where it learned nothing, left no statement, or its curve changed at the ``end``
+    of the measured time, as that of who was slow until then.
     """
     faults = [
         each for each in episodes(folder.happenings, folder.topology.edges) if each.fault.kind == "slow"
@@ -36,9 +37,9 @@ def learned(folder: Folder, run: Collected) -> dict[str, dict[str, Any]]:
         visits = (run.visits["server"] == number) & (run.visits["life"] == lives.get(name, 1))
         arrived, gone = run.visits["arrived"][visits], ended(run.visits)[visits]
         error = None
-        if told and told["revisions"] and len(arrived):
-            end = max(float(arrived.max()), float(np.nanmax(gone, initial=0.0)))
-            seconds = occupancy(arrived, gone, changed, end)
+        if told and told["revisions"] and changed < end:
+            last = max(float(arrived.max(initial=end)), float(np.nanmax(gone, initial=end)))
+            seconds = occupancy(arrived, gone, changed, last)
             error = _error(make(told["curve"]), worked(server, lasting).curve, folder.plan["scale"], seconds)
         found[name] = {"error": error, "revisions": told["revisions"] if told else None}
     return found

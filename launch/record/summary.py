@@ -113,7 +113,7 @@ class _Summary:
             "by_server": self._by_server(),
             "messages": self._messages(),
             "views": feeding.ages(self.run),
-            "learned": learned(self.folder, self.run),
+            "learned": learned(self.folder, self.run, self.end),
             "fidelity": trust,
             "optimum": optimum,
             "ratio": ratio,

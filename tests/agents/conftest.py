@@ -57,6 +57,7 @@ class Fabric:
         options: Mapping[str, str] | None = None,
         scale: float = 1.0,
         widths: Mapping[str, float] | None = None,
+        learns: bool = False,
         duration: float = 100.0,
         cooldown: float = 10.0,
         seed: int = 1,
@@ -73,6 +74,7 @@ class Fabric:
         self.dispatchers: dict[str, Dispatcher] = {}
         chosen = load(POLICIES[policy])
         self.widths = widths or {}
+        self.learns = learns
         for server, description in curve_of.items():
             mine = [dispatcher for dispatcher, servers in servers_of.items() if server in servers]
             self.servers[server] = self._server(server, description, mine, chosen.reads, scale)
@@ -106,7 +108,9 @@ class Fabric:
         reads: Sequence[str],
         scale: float,
     ) -> Server:
-        service = Service(curves.make(dict(description)), scale, self.widths.get(name, 0.0), reads)
+        service = Service(
+            curves.make(dict(description)), scale, self.widths.get(name, 0.0), reads, self.learns
+        )
         return Server(
             "run",
             mine,
