@@ -100,36 +100,10 @@ def specs(
     ``sites``: where each agent runs; None: all in ``run_dir``, with their sockets in ``sockets``.
     """
     assert tcp is not None or chosen.edges == "ipc", "edges are what was chosen"
-    agents = len(topology.servers) + len(topology.dispatchers)
     here = Site("", str(run_dir), sockets)
 
     def site(name: str) -> Site:
         return sites[name] if sites else here
-
-    def common(own_id: str, delays: dict[str, float]) -> AgentSpec:
-        _, folder, sockets = site(own_id)
-        return {
-            "id": own_id,
-            "run": token,
-            "pace": chosen.pace,
-            "life": 1,
-            "born": 0.0,
-            "start_ns": 0,
-            "duration": chosen.duration,
-            "cooldown": chosen.cooldown,
-            "heartbeat": chosen.pace * max(HEARTBEAT_REAL_S, len(topology.edges) / HEARTBEATS_A_SECOND),
-            "seed": chosen.seed,
-            "rows": f"{folder}/agents/{own_id}.rows",
-            "errors": f"{folder}/agents/{own_id}.err",
-            "statement": f"{folder}/agents/{own_id}.json",
-            "telemetry": f"{sockets}/nursery",
-            "control": f"{sockets}/{own_id}.ctl",
-            "telemetry_real_s": telemetry_real_s(agents),
-            "reads": list(policy.reads),
-            "extras": list(policy.feed.extras),
-            "corrected": policy.feed.corrected,
-            "delays": {peer: delay for peer, delay in delays.items() if delay},
-        }
 
     def address(server: str, dispatcher: str) -> str:
         there = site(server)
@@ -140,22 +114,58 @@ def specs(
     made: list[ServerSpec | DispatcherSpec] = []
     for server in topology.servers:
         edges = topology.dispatchers_of(server.id)
-        shared = common(server.id, {edge.dispatcher: edge.delay for edge in edges})
+        delays = {edge.dispatcher: edge.delay for edge in edges}
+        shared = _common(server.id, token, topology, chosen, policy, site(server.id), delays)
         near = address(server.id, server.id)
         far = {address(server.id, edge.dispatcher) for edge in edges} - {near}
         made.append(_server(shared, server, edges, chosen, policy, near, *far))
     for dispatcher in topology.dispatchers:
         edges = topology.servers_of(dispatcher.id)
-        shared = common(dispatcher.id, {edge.server: edge.delay for edge in edges})
-        folder = site(dispatcher.id).folder
-        arrivals = _arrivals(topology, dispatcher.id, dispatcher.rate * chosen.scale, inputs, folder)
+        delays = {edge.server: edge.delay for edge in edges}
+        there = site(dispatcher.id)
+        shared = _common(dispatcher.id, token, topology, chosen, policy, there, delays)
+        arrivals = _arrivals(topology, dispatcher.id, dispatcher.rate * chosen.scale, inputs, there.folder)
         addresses = [address(edge.server, dispatcher.id) for edge in edges]
-        sizes = _sizes(topology, inputs, folder)
+        sizes = _sizes(topology, inputs, there.folder)
         made.append(_dispatcher(shared, edges, chosen, policy, addresses, arrivals, sizes))
     if tcp:
         for spec in made:
             spec["keys"] = tcp.keys(spec["id"])
     return made
+
+
+def _common(
+    own_id: str,
+    token: str,
+    topology: Topology,
+    chosen: Options,
+    policy: Choice,
+    site: Site,
+    delays: Mapping[str, float],
+) -> AgentSpec:
+    _, folder, sockets = site
+    return {
+        "id": own_id,
+        "run": token,
+        "pace": chosen.pace,
+        "life": 1,
+        "born": 0.0,
+        "start_ns": 0,
+        "duration": chosen.duration,
+        "cooldown": chosen.cooldown,
+        "heartbeat": chosen.pace * max(HEARTBEAT_REAL_S, len(topology.edges) / HEARTBEATS_A_SECOND),
+        "seed": chosen.seed,
+        "rows": f"{folder}/agents/{own_id}.rows",
+        "errors": f"{folder}/agents/{own_id}.err",
+        "statement": f"{folder}/agents/{own_id}.json",
+        "telemetry": f"{sockets}/nursery",
+        "control": f"{sockets}/{own_id}.ctl",
+        "telemetry_real_s": telemetry_real_s(len(topology.servers) + len(topology.dispatchers)),
+        "reads": list(policy.reads),
+        "extras": list(policy.feed.extras),
+        "corrected": policy.feed.corrected,
+        "delays": {peer: delay for peer, delay in delays.items() if delay},
+    }
 
 
 def prepare(topology: Topology, chosen: Options, folder: Path) -> Inputs:

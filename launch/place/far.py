@@ -21,17 +21,16 @@ REACH_REAL_S = 2.0
 PREFIX = "gmsr-run-"
 LOCK = "nursery"
 """A file in the folder; holds the nursery's process id."""
-OF_AGENTS = ("agents", "broker", "topology", "launch/place")
+PACKAGE = __file__.removesuffix("/launch/place/far.py")
+OF_AGENTS = ("agents", "agents/feeds", "agents/policies", "broker", "topology", "launch/place")
 """Parts of the package that must be the same on all hosts."""
 
 
 def code() -> str:
     """A digest of what runs on every host: versions that differ would not tell so by themselves."""
-    import gmsr
-
     found = sha256()
     for part in OF_AGENTS:
-        folder = f"{gmsr.__path__[0]}/{part}"
+        folder = f"{PACKAGE}/{part}"
         for name in sorted(name for name in os.listdir(folder) if name.endswith(".py")):  # noqa: PTH208
             with open(f"{folder}/{name}", "rb") as file:  # noqa: PTH123
                 found.update(f"{part}/{name}\n".encode() + file.read() + b"\n")

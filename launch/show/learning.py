@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .figure import COLOURS, panels, save
+from .figure import panels, save
+from .palette import COLOURS
 
 
 def draw(found: Mapping[str, Any], out: Path) -> None:
