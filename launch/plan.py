@@ -100,36 +100,13 @@ def specs(
     ``sites``: where each agent runs; None: all in ``run_dir``, with their sockets in ``sockets``.
     """
     assert tcp is not None or chosen.edges == "ipc", "edges are what was chosen"
-    agents = len(topology.servers) + len(topology.dispatchers)
     here = Site("", str(run_dir), sockets)
 
     def site(name: str) -> Site:
         return sites[name] if sites else here
 
     def common(own_id: str, delays: dict[str, float]) -> AgentSpec:
-        _, folder, sockets = site(own_id)
-        return {
-            "id": own_id,
-            "run": token,
-            "pace": chosen.pace,
-            "life": 1,
-            "born": 0.0,
-            "start_ns": 0,
-            "duration": chosen.duration,
-            "cooldown": chosen.cooldown,
-            "heartbeat": chosen.pace * max(HEARTBEAT_REAL_S, len(topology.edges) / HEARTBEATS_A_SECOND),
-            "seed": chosen.seed,
-            "rows": f"{folder}/agents/{own_id}.rows",
-            "errors": f"{folder}/agents/{own_id}.err",
-            "statement": f"{folder}/agents/{own_id}.json",
-            "telemetry": f"{sockets}/nursery",
-            "control": f"{sockets}/{own_id}.ctl",
-            "telemetry_real_s": telemetry_real_s(agents),
-            "reads": list(policy.reads),
-            "extras": list(policy.feed.extras),
-            "corrected": policy.feed.corrected,
-            "delays": {peer: delay for peer, delay in delays.items() if delay},
-        }
+        return _common(topology, chosen, policy, token, site(own_id), own_id, delays)
 
     def address(server: str, dispatcher: str) -> str:
         there = site(server)
@@ -156,6 +133,40 @@ def specs(
         for spec in made:
             spec["keys"] = tcp.keys(spec["id"])
     return made
+
+
+def _common(
+    topology: Topology,
+    chosen: Options,
+    policy: Choice,
+    token: str,
+    site: Site,
+    own_id: str,
+    delays: Mapping[str, float],
+) -> AgentSpec:
+    agents = len(topology.servers) + len(topology.dispatchers)
+    return {
+        "id": own_id,
+        "run": token,
+        "pace": chosen.pace,
+        "life": 1,
+        "born": 0.0,
+        "start_ns": 0,
+        "duration": chosen.duration,
+        "cooldown": chosen.cooldown,
+        "heartbeat": chosen.pace * max(HEARTBEAT_REAL_S, len(topology.edges) / HEARTBEATS_A_SECOND),
+        "seed": chosen.seed,
+        "rows": f"{site.folder}/agents/{own_id}.rows",
+        "errors": f"{site.folder}/agents/{own_id}.err",
+        "statement": f"{site.folder}/agents/{own_id}.json",
+        "telemetry": f"{site.sockets}/nursery",
+        "control": f"{site.sockets}/{own_id}.ctl",
+        "telemetry_real_s": telemetry_real_s(agents),
+        "reads": list(policy.reads),
+        "extras": list(policy.feed.extras),
+        "corrected": policy.feed.corrected,
+        "delays": {peer: delay for peer, delay in delays.items() if delay},
+    }
 
 
 def prepare(topology: Topology, chosen: Options, folder: Path) -> Inputs:

@@ -27,11 +27,10 @@ OF_AGENTS = ("agents", "broker", "topology", "launch/place")
 
 def code() -> str:
     """A digest of what runs on every host: versions that differ would not tell so by themselves."""
-    import gmsr
-
+    package = __file__.removesuffix("/launch/place/far.py")
     found = sha256()
     for part in OF_AGENTS:
-        folder = f"{gmsr.__path__[0]}/{part}"
+        folder = f"{package}/{part}"
         for name in sorted(name for name in os.listdir(folder) if name.endswith(".py")):  # noqa: PTH208
             with open(f"{folder}/{name}", "rb") as file:  # noqa: PTH123
                 found.update(f"{part}/{name}\n".encode() + file.read() + b"\n")

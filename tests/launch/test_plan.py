@@ -178,7 +178,8 @@ def test_a_trace_is_split_over_the_dispatchers_and_sped_up(tmp_path: Path) -> No
         arrivals=Arrivals("trace", trace(tmp_path), speed=2.0), sizes=Sizes("trace"), scale=5.0
     )
     chosen = plan.options(topology, duration=8.0, warmup=1.0)
-    inputs = plan.prepare(topology, chosen, tmp_path)
+    (tmp_path / "inputs").mkdir()
+    inputs = plan.prepare(topology, chosen, tmp_path / "inputs")
     rows = {name: np.fromfile(file).reshape(-1, 2) for name, file in inputs.schedules.items()}
     assert sorted(np.concatenate([each[:, 0] for each in rows.values()])) == pytest.approx(
         np.arange(100) / 10.0
