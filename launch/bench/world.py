@@ -63,7 +63,7 @@ def _ours(topology: Topology, seed: int) -> float:
     options = plan.Options(duration=OUR_S, warmup=0.0, seed=seed, scale=SCALE)
     with tempfile.TemporaryDirectory(prefix="gmsr-bench-") as folder:
         (Path(folder) / "agents").mkdir()
-        inputs = plan.prepare(topology, options, Path(folder))
+        inputs = plan.prepare(topology, options, Path(folder) / "inputs")
         specs = plan.specs(topology, options, choose("gmsr"), Path(folder), "nowhere", "bench", inputs)
         journals: list[MappedRows] = []
 

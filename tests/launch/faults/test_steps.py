@@ -61,6 +61,7 @@ def impair(agent: str, peer: str, **change: float) -> Action:
         ({"kind": "join", "agent": "s2"}, [Action("join", "s2")], []),
         ({"kind": "kill-launcher"}, [Action("launcher")], []),
         ({"kind": "kill-telemetry"}, [Action("telemetry")], []),
+        ({"kind": "lose-host", "host": "a"}, [Action("lose", "a")], []),
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else "",
 )
@@ -71,7 +72,8 @@ def test_what_a_fault_does(plain: dict[str, Any], begin: list[Action], end: list
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_does_something(kind: str) -> None:
-    made = Fault(kind, 1.0, agents=("s1",), edges=(("d1", "s1"),), factor=2, share=1, seconds=1)
+    hosts = ("a",) if kind == "lose-host" else ()
+    made = Fault(kind, 1.0, agents=("s1",), edges=(("d1", "s1"),), factor=2, share=1, seconds=1, hosts=hosts)
     assert actions(made, True)
     for action in (*actions(made, True), *actions(made, False)):
         order = action.order or {}
