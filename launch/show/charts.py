@@ -2,7 +2,8 @@
 
 A chart names its data and holds none: whoever shows it hands the rows over by that name (``page.js`` from the page,
 a live view from telemetry), so that one chart serves both. Colours come from the page's configuration
-(``palette.chart_config``), so that one chart serves light and dark ground. Widths are those of what holds it.
+(``palette.chart_config``), so that one chart serves light and dark ground. Widths are those of what holds it; how many
+columns a legend has is the page's to say too (``config.legend.columns``), for Vega lays legends out but once.
 
 Rows by kind of chart:
 - ``lines``      {"t", "who", "value"}: seconds, which line, null for a gap
@@ -25,7 +26,6 @@ ROW, FEWEST_ROWS = 18, 3
 NODE, LEAST_GRAPH, MOST_GRAPH = 15, 240, 1800
 LABELS = "min(150, width * 0.3)"
 """Pixels for names on either side of a graph."""
-LEGEND_COLUMN = 150
 TIME = "time in s"
 
 
@@ -280,8 +280,7 @@ def _rows(count: int, height: int) -> int:
 
 
 def _colour(field: str, order: list[str] | None) -> alt.Color:
-    columns = alt.ExprRef(f"max(1, floor(width / {LEGEND_COLUMN}))")
-    legend = alt.Legend(orient="top", title=None, columns=columns)
+    legend = alt.Legend(orient="top", title=None)  # in columns as the page has room
     scale = alt.Scale(domain=order) if order else alt.Undefined
     return alt.Color(
         f"{field}:N", scale=scale, legend=None if order is not None and len(order) < 2 else legend

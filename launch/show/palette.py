@@ -40,6 +40,7 @@ def chart_config(dark: bool) -> dict[str, Any]:
         },
         "rule": {"color": tone["text"]},
         "text": {"color": tone["text"], "font": font, "fontSize": 12},
+        "circle": {"stroke": tone["text"], "strokeWidth": 0.8},  # the sequence begins as dark as the ground
         "bar": {"color": (ON_DARK if dark else COLOURS)[0]},
         "rect": {"color": tone["faint"]},
     }  # fmt: skip

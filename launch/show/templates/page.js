@@ -2,6 +2,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const drawn = new Map();
+const LEGEND_COLUMN = 150;
 
 // A table as rows for a chart: its columns by their keys, or {t, who, value} where the first is time and each other a line.
 function rows(name) {
@@ -12,18 +13,24 @@ function rows(name) {
   return lines.flatMap((line, k) => line.map((value, i) => ({ t: times[i], who: names[k], value })));
 }
 
+// How many columns a legend has room for.
+const columns = (chart) => Math.max(1, Math.floor((chart.clientWidth - 60) / LEGEND_COLUMN));
+
 async function draw(figure) {
   const { spec, tables } = data.figures[figure.id];
-  const config = data.configs[dark.matches ? "dark" : "light"];
+  const chart = figure.querySelector(".chart");
+  const ground = dark.matches ? "dark" : "light";
+  const { legend, ...others } = data.configs[ground];
+  const config = { ...others, legend: { ...legend, columns: columns(chart) } };
   const datasets = { ...spec.datasets, ...Object.fromEntries(tables.map((name) => [name, rows(name)])) };
   const old = drawn.get(figure);
   if (old) (await old).finalize();
-  drawn.set(figure, vegaEmbed(figure.querySelector(".chart"), { ...spec, datasets }, { config, renderer: "svg", actions: false }));
+  drawn.set(figure, vegaEmbed(chart, { ...spec, datasets }, { config, renderer: "svg", actions: false }));
   await drawn.get(figure);
-  const chart = figure.querySelector(".chart");  // one picture with its words; its parts are no reading for anybody
-  chart.setAttribute("role", "img");
+  chart.setAttribute("role", "img");  // one picture with its words; its parts are no reading for anybody
   chart.setAttribute("aria-label", chart.dataset.label);
-  figure.dataset.drawn = config === data.configs.dark ? "dark" : "light";
+  figure.dataset.drawn = ground;
+  figure.dataset.columns = config.legend.columns;
 }
 
 // A chart is drawn when it comes near the window, and all of them before they are printed.
@@ -38,6 +45,13 @@ const watch = new IntersectionObserver((seen) => {
 const figures = document.querySelectorAll("figure");
 figures.forEach((figure) => watch.observe(figure));
 dark.addEventListener("change", () => drawn.forEach((_, figure) => draw(figure)));
+new ResizeObserver(() => drawn.forEach((_, figure) => {
+  const chart = figure.querySelector(".chart");
+  if (figure.dataset.columns && Number(figure.dataset.columns) !== columns(chart)) {
+    figure.dataset.columns = "";  // until it is drawn again
+    draw(figure);
+  }
+})).observe(document.querySelector("main"));
 window.addEventListener("beforeprint", () => figures.forEach((figure) => drawn.has(figure) || draw(figure)));
 
 function csv(name) {

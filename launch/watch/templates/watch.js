@@ -1,5 +1,5 @@
 // Asks for what is new, and shows it. In a replay all is there at once, and the slider says how much of it is seen.
-const MOST_FRAMES = 600, POLL_MS = 1000, PLAY_MS = 100, MOST_EDGES = 3000, CANVAS_FROM = 400, SPLIT = 6, MANY = 40;
+const MOST_FRAMES = 600, POLL_MS = 1000, PLAY_MS = 100, MOST_EDGES = 3000, CANVAS_FROM = 400, SPLIT = 6, MANY = 40, LEGEND_COLUMN = 150;
 const at = (id) => document.getElementById(id);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const views = new Map();
@@ -64,7 +64,7 @@ async function draw() {
       continue;
     }
     const spec = inhabited(about.charts[name], data);
-    const names = named(spec), version = `${ground} ${names}`;
+    const names = named(spec), columns = Math.max(1, Math.floor((chart.clientWidth - 60) / LEGEND_COLUMN)), version = `${ground} ${columns} ${names}`;
     if (old?.version === version) {
       for (const name of names) old.view.data(name, data[name]);
       await old.view.runAsync();
@@ -73,7 +73,7 @@ async function draw() {
     old?.view.finalize();
     const own = Object.fromEntries(names.map((name) => [name, data[name]]));
     const renderer = name === "graph" && about.edges.length > CANVAS_FROM ? "canvas" : "svg";
-    const { view } = await vegaEmbed(chart, { ...spec, datasets: own }, { config: about.configs[ground], renderer, actions: false });
+    const { view } = await vegaEmbed(chart, { ...spec, datasets: own }, { config: { ...about.configs[ground], legend: { ...about.configs[ground].legend, columns } }, renderer, actions: false });
     views.set(figure, { view, version });
     chart.setAttribute("role", "img"); // one picture with its words, whatever Vega makes of it
     chart.setAttribute("aria-label", chart.dataset.label);
