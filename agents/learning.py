@@ -42,7 +42,7 @@ GROUPS = 24
 """Neighbouring bins are one point of the fit until they hold one in so many of all seconds."""
 WINDOW = 0.1
 """What is told is the fit averaged over [N(1 − h), N(1 + h)]: kinks hurt (docs/smoothing-and-ties.md)."""
-SHORT, SURPRISE, DOUBT = 50.0, 0.2, 10.0
+SHORT, SURPRISE, DOUBT = 50.0, 0.2, 5.0
 """If the last SHORT completions, or fewer, had e^±SURPRISE times the rate of the fit, and e^±DOUBT times
 their mean deviation over √count, the curve has changed. Then all that was seen is forgotten, and meanwhile
 the fit is told at the new speed, as it is mostly speed that changes. It is the fit of before these completions,

@@ -46,7 +46,7 @@ class Watch:
                 f"{node.name} at {world.now:g} s: an invariant of its own is broken: {error}"
             ) from error
         machine = node.machine
-        if isinstance(machine, Dispatcher) and not node.spec["corrected"]:  # who moves what it was told
+        if isinstance(machine, Dispatcher):
             for line in self._stale_views(world, node, machine):
                 raise Broken(line)
 

@@ -15,7 +15,17 @@ from gmsr.agents import learning
 from gmsr.agents.gauge import QUANTITIES
 from gmsr.agents.learning import EAGER, Learned, Learner, concave
 from gmsr.agents.sharing import Sharing
-from gmsr.topology.curves import Curve, Hyperbolic, Multicore, Table, mean_slope, scaled
+from gmsr.topology.curves import (
+    Curve,
+    Exponential,
+    Hyperbolic,
+    Logarithmic,
+    Multicore,
+    Power,
+    Table,
+    mean_slope,
+    scaled,
+)
 
 HYPERBOLIC = Hyperbolic(6.0, 30.0)
 CORES = Multicore(0.1, 40)
@@ -259,7 +269,7 @@ def test_noise_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
     path.run(3.5, 3000)
     path.change(scaled(HYPERBOLIC, 0.5))
     path.run(1.75, 1000)
-    assert 1 <= len(alarms) <= 3
+    assert 1 <= len(alarms) <= 5
 
 
 def test_who_rests_for_long_hopes_until_a_job_tells() -> None:
@@ -432,6 +442,20 @@ def test_a_fleet_that_learns_is_nearly_as_good_as_one_that_knows() -> None:
         assert learns.run(load, 8000) == pytest.approx(knows.run(load, 8000), rel=0.02)
         for fleet in (knows, learns):
             fleet.change(0, scaled(curves[0], 0.5))
+
+
+@pytest.mark.slow
+def test_where_few_jobs_are_a_server_that_is_fast_again_is_used_again() -> None:
+    """What it did with more jobs while it was slow must not hold it down. Of six seeds 0.8 %."""
+    curves: list[Curve] = [
+        Hyperbolic(16.0, 8.0), Exponential(12.0, 6.0), Multicore(1.0, 16), Power(2.0, 0.5), Logarithmic(8.0, 4.0),
+    ]  # fmt: skip
+    knows, learns = Fleet(list(curves), learned=False), Fleet(list(curves), learned=True)
+    for curve, jobs in ((curves[0], 5000), (scaled(curves[0], 0.5), 4000), (curves[0], 2000)):
+        for fleet in (knows, learns):
+            fleet.change(0, curve)
+            fleet.run(38.0, jobs)
+    assert learns.run(38.0, 6000) == pytest.approx(knows.run(38.0, 6000), rel=0.02)
 
 
 def test_every_quantity_can_be_told_of_a_learned_curve() -> None:
