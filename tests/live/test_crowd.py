@@ -1,5 +1,6 @@
 """Many agents: all come up, none is heavy, and none is left."""
 
+import os
 from pathlib import Path
 
 import psutil
@@ -9,6 +10,8 @@ from gmsr.launch.bench.crowd import crowd
 from gmsr.launch.plan import Options
 from gmsr.launch.run import run
 from gmsr.launch.show.progress import Progress
+
+from .ours import ours
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -25,7 +28,7 @@ class Weighing(Progress):
 
     def running(self, now: float, duration: float, *_: object) -> None:
         if not self.megabytes and now > 0.5 * duration:
-            agents = [agent for nursery in psutil.Process().children() for agent in nursery.children()]
+            agents = [each for each in ours() if each.ppid() != os.getpid()]
             self.pids = [agent.pid for agent in agents]
             self.megabytes = [agent.memory_full_info().uss / 1e6 for agent in agents]
 
@@ -37,4 +40,4 @@ def test_a_hundred_agents_come_up_light_and_leave_nothing(tmp_path: Path) -> Non
     assert len(weighing.megabytes) == 100
     assert max(weighing.megabytes) < LARGEST_PRIVATE_MB
     assert not [pid for pid in weighing.pids if psutil.pid_exists(pid)]
-    assert not psutil.Process().children()
+    assert not ours()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import pytest
 
 from gmsr.launch import plan
@@ -23,6 +22,8 @@ from gmsr.launch.run import run
 from gmsr.topology import curves
 from gmsr.topology.faults import make
 from gmsr.topology.graph import Dispatcher, Edge, RunDefaults, Server, Topology
+
+from .ours import ours
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -45,7 +46,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)
         until(lambda: not list(Path(folder).iterdir()), "the folder of sockets is gone")
-    assert not [each for each in psutil.Process().children(recursive=True) if each.status() != "zombie"]
+    assert not ours()
 
 
 class Played:
