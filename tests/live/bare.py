@@ -113,7 +113,7 @@ def server_spec(folder: Path, address: str, curve: dict[str, object], reads: lis
         "role": "server", "address": address, "far_address": "", "dispatchers": ["d1"], "scale": 1.0, "smoothing": 0.0,
         "curve": curve, "feed": "gmsr.agents.feeds.every_change:EveryChange", "feed_options": {},
         "reads": reads,
-        "drop": False,
+        "drop": False, "learn": False,
     }  # fmt: skip
 
 
