@@ -18,12 +18,12 @@ from uuid import uuid4
 import psutil
 
 from gmsr.agents.process import POLICY_FAILED
-from gmsr.topology.errors import RunError, UserError
+from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
 from . import limits, plan
 from .audit import proof
-from .choices import Choice, choose
+from .choices import Choice, choose, failed
 from .control import write_control
 from .demand import informed
 from .faults.live import Schedule
@@ -32,7 +32,7 @@ from .place.base import Event, Place
 from .place.local import Local
 from .record.collect import life_name
 from .record.summary import summarise
-from .run_dir import make_folder, write_launch, write_plan
+from .run_dir import broken, make_folder, write_launch, write_plan
 from .show.progress import Progress
 from .tcp import Tcp
 
@@ -97,7 +97,7 @@ def run(
         if live.started:
             with suppress(Exception):  # whatever is missing from a run that broke must not hide why it broke
                 summarise(run_dir)
-        raise RunError(f"{stopped.failure}; what there is stands in {run_dir}")
+        raise broken(stopped.failure, run_dir)
     summary = summarise(run_dir)
     if stopped.interrupted:
         raise Interrupted(summary)
@@ -269,12 +269,11 @@ class _Live:
     def _lose(self, event: Event) -> None:
         """An agent did not end by itself. A defect ends the run; a kill in its course is what runs are to survive."""
         agent, status = event["id"], event["status"]
-        why = _death(event, self._run_dir)
+        why = _death(event, "server" if agent in self._servers else "dispatcher", self._run_dir)
         if self._schedule and self._begin_ns and os.WIFSIGNALED(status):
             self._schedule.died(event, self._now(), signal.Signals(os.WTERMSIG(status)).name)
         elif not self._failure:
-            role = "server" if agent in self._servers else "dispatcher"
-            self._failure = f"{role} {why}"
+            self._failure = why
 
     def _now(self) -> float:
         return (time.monotonic_ns() - self._begin_ns) * 1e-9 * self._options.pace
@@ -300,17 +299,17 @@ class _Live:
         return {names[pid]: (used - begin[pid]) / real_s for pid, used in end.items() if pid in begin}
 
 
-def _death(event: Event, run_dir: Path) -> str:
-    """Why an agent died, in a line."""
+def _death(event: Event, role: str, run_dir: Path) -> str:
+    """Why an agent died, in a line; and the traceback of its policy, if that is why."""
     agent, status = event["id"], event["status"]
     if os.WIFSIGNALED(status):
-        return f"{agent} was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"{role} {agent} was killed by {signal.Signals(os.WTERMSIG(status)).name}"
     try:
         name = life_name(agent, event["life"])
         errors = (run_dir / "agents" / f"{name}.err").read_text(encoding="utf-8").strip()
         if os.waitstatus_to_exitcode(status) == POLICY_FAILED:
-            return f"{agent}: its policy failed, and the run was ended:\n{errors}\n"
+            return failed(agent, errors)
         last = errors.splitlines()[-1]
     except (OSError, IndexError):
         last = f"exit status {os.waitstatus_to_exitcode(status)}"
-    return f"{agent} crashed: {last}"
+    return f"{role} {agent} crashed: {last}"
