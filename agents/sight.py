@@ -17,6 +17,8 @@ from .view import View
 
 NO_POLICY = -1
 """Chosen instead of a server where the policy has failed."""
+RAISED = (Exception, SystemExit)
+"""What a policy may raise without ending more than itself."""
 
 
 class Sight:
@@ -60,9 +62,9 @@ class Sight:
         view.now = now
         try:
             place: int = (self._policy or self._engage()).choose()
-        except Exception as error:
+        except RAISED as error:
             return self._fail(error)
-        if not 0 <= place < len(view.numbers):
+        if not (hasattr(place, "__index__") and 0 <= place < len(view.numbers)):
             return self._reject(place, view)
         if self._age:
             self.ages.add(now - view.times[place])
@@ -81,9 +83,9 @@ class Sight:
                 self._policy = self._make(sample)
             place = self._policy.choose()
             worst = self._policy.worst() if hasattr(self._policy, "worst") else -1
-        except Exception as error:
+        except RAISED as error:
             return self._fail(error), -1
-        if not 0 <= place < len(sample.numbers):
+        if not (hasattr(place, "__index__") and 0 <= place < len(sample.numbers)):
             return self._reject(place, sample), -1
         self.ages.add(now - sample.times[place])
         return sample.numbers[place], sample.numbers[worst] if worst >= 0 else -1
@@ -105,7 +107,7 @@ class Sight:
             view.now = now
             try:
                 self._learn(place, latency)
-            except Exception as error:
+            except RAISED as error:
                 self._fail(error)
 
     def stray(self, server: int, job: int) -> None:
@@ -150,7 +152,7 @@ class Sight:
             return
         try:
             changed()
-        except Exception as error:
+        except RAISED as error:
             self._fail(error)
 
     def _engage(self) -> Any:
@@ -167,7 +169,7 @@ class Sight:
         assert self._touch is not None
         try:
             self._touch(place)
-        except Exception as error:
+        except RAISED as error:
             self._fail(error)
 
     def _reject(self, place: object, view: View) -> int:
@@ -175,7 +177,7 @@ class Sight:
         self._dismiss()
         return NO_POLICY
 
-    def _fail(self, error: Exception) -> int:
+    def _fail(self, error: BaseException) -> int:
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename != self._home:
             trace = trace.tb_next

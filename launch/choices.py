@@ -13,11 +13,14 @@ from gmsr.agents.feeds.asking import asking
 from gmsr.agents.feeds.correction import extras
 from gmsr.agents.gauge import QUANTITIES, SLOPES
 from gmsr.agents.policies import POLICIES
+from gmsr.agents.sight import RAISED
 from gmsr.agents.spec import load
 from gmsr.agents.view import View
 from gmsr.topology.errors import UserError
 
 DEFAULT_FEED = "every-change"
+REHEARSED = 8
+"""Servers before which a policy is tried."""
 CORRECT = "correct"
 """The option of every feed that turns local correction on."""
 
@@ -79,12 +82,7 @@ def choose(policy: str, feed: str = "") -> Choice:
         raise UserError(
             f"--policy: {target} must read {' and '.join(SLOPES)} together, in this order and last"
         )
-    try:
-        rule(View(["a", "b"], reads, [1.0, 1.0]), Random(1), **given)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"--policy: {policy}: {error}") from error
-    except Exception as error:  # whatever the user's class raises
-        raise UserError(f"--policy: {policy}: {type(error).__name__}: {error}") from error
+    _rehearse(policy, rule, reads, given)
     return Choice(
         policy, target, given, reads, told(feed or getattr(rule, "feed", DEFAULT_FEED), policy, reads)
     )
@@ -92,14 +90,8 @@ def choose(policy: str, feed: str = "") -> Choice:
 
 def told(text: str, policy: str, reads: tuple[str, ...]) -> Told:
     """Resolve ``NAME`` with ``:key=value,…`` to a feed that can be constructed and carries what is read."""
-    named, given = _parsed("--feed", text, "NAME")
-    name = ":".join(named)
-    if name not in FEEDS:
-        raise UserError(f"--feed: {name!r} is unknown; {_instead(name, FEEDS)}")
+    name, given, correct = known(text)
     rule = load(FEEDS[name])
-    correct = given.pop(CORRECT, "no")
-    if correct not in ("yes", "no"):
-        raise UserError(f"--feed: {text}: {CORRECT}={correct} is neither yes nor no; choose one")
     if reads and not rule.reports:
         raise UserError(
             f"--feed: {policy} reads {', '.join(reads)}, and {name} carries nothing; choose another"
@@ -108,17 +100,55 @@ def told(text: str, policy: str, reads: tuple[str, ...]) -> Told:
         raise UserError(
             f"--feed: tokens tell who is idle, and {policy} reads {', '.join(reads) or 'nothing'}"
         )
-    asked = given if rule.asks and reads else None
-    options = {} if rule.asks else given
+    corrected = correct and bool(reads)
     try:
-        rule(reads, False, Random(1), **options)
+        more = extras(reads) if corrected else ()
+    except ValueError as error:
+        raise UserError(f"--feed: {text}: {error}") from error
+    asked = given if rule.asks and reads else None
+    return Told(text, FEEDS[name], {} if rule.asks else given, asked, corrected, more)
+
+
+def known(text: str) -> tuple[str, dict[str, str], bool]:
+    """The name, the options and whether to correct of a feed that can be constructed, whatever the policy reads."""
+    named, given = _parsed("--feed", text, "NAME")
+    name = ":".join(named)
+    if name not in FEEDS:
+        raise UserError(f"--feed: {name!r} is unknown; {_instead(name, FEEDS)}")
+    rule = load(FEEDS[name])
+    correct = given.pop(CORRECT, "no")
+    if correct not in ("yes", "no"):
+        raise UserError(f"--feed: {text}: {CORRECT}={correct} is neither yes nor no; choose one")
+    try:
         if rule.asks:
             asking(Random(1), 2, 1.0, given)
-        corrected = correct == "yes" and bool(reads)
-        more = extras(reads) if corrected else ()
+        else:
+            rule((), False, Random(1), **given)
     except (TypeError, ValueError) as error:
         raise UserError(f"--feed: {text}: {error}") from error
-    return Told(text, FEEDS[name], options, asked, corrected, more)
+    return name, given, correct == "yes"
+
+
+def failed(dispatcher: str, trace: str) -> str:
+    """How a run ends whose policy raised: a line, then the policy's own traceback."""
+    return f"dispatcher {dispatcher}: its policy failed, and the run was ended\n{trace.strip()}\n"
+
+
+def _rehearse(policy: str, rule: Callable[..., Any], reads: tuple[str, ...], given: dict[str, str]) -> None:
+    """Let it choose once, before a few servers that have reported. Raises UserError if it cannot."""
+    view = View([f"s{number}" for number in range(REHEARSED)], reads, [1.0] * REHEARSED)
+    for number in range(REHEARSED):
+        view.reported(number, [1.0 + number] * len(reads))
+    stage = ""
+    try:
+        made = rule(view, Random(1), **given)
+        stage = "choose(): "
+        place = made.choose()
+    except RAISED as error:  # whatever the user's class raises
+        kind = "" if not stage and isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+        raise UserError(f"--policy: {policy}: {stage}{kind}{error}") from error
+    if not (hasattr(place, "__index__") and 0 <= place < REHEARSED):
+        raise UserError(f"--policy: {policy}: choose() gave {place!r}, and there are {REHEARSED} servers")
 
 
 def _parsed(option: str, text: str, form: str) -> tuple[list[str], dict[str, str]]:
@@ -155,6 +185,6 @@ def _load(text: str, target: str) -> Callable[..., Any]:
         sys.path.append(here)
     try:
         found: Callable[..., Any] = load(target)
-    except Exception as error:  # whatever the user's module raises
+    except RAISED as error:  # whatever the user's module raises
         raise UserError(f"--policy: {text}: {type(error).__name__}: {error}") from error
     return found

@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _complain(str(error))
         code = BAD_INPUT
     except RunError as error:
-        _complain(str(error))
+        _complain(*str(error).split("\n", 1))
         code = FAILED
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
@@ -96,6 +96,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _complain(message: str) -> None:
-    """One line."""
+def _complain(message: str, trace: str = "") -> None:
+    """One line, and what a policy of the user's raised as it is."""
     click.echo("error: " + " ".join(message.split()), err=True)
+    if trace:
+        click.echo(trace.rstrip(), err=True)

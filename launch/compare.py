@@ -65,7 +65,7 @@ def compare(
         raise UserError("--policies: name each policy once, at least one")
     if len(set(windows)) != len(windows):
         raise UserError("--smoothing: name each window once")
-    entrants = [each for policy in policies for each in _entrants(policy, topology, windows)]
+    entrants = [each for policy in policies for each in _entrants(policy, options.feed, topology, windows)]
     if out is not None and out.exists():
         raise UserError(f"--out: {out} exists; name a folder that does not, nothing is overwritten")
     outcomes = [Outcome(each.policy, [], each.label) for each in entrants]
@@ -79,9 +79,9 @@ def compare(
     return outcomes
 
 
-def _entrants(policy: str, topology: Topology, windows: Sequence[float]) -> list[Entrant]:
+def _entrants(policy: str, feed: str, topology: Topology, windows: Sequence[float]) -> list[Entrant]:
     """Windows matter to those who read marginals."""
-    choice = choose(policy)
+    choice = choose(policy, feed)
     if not windows or not {"marginal", "derivative"} & set(choice.reads):
         return [Entrant(policy, topology)]
     return [Entrant(policy, smoothed(topology, window), f"{policy}, window {window:g}") for window in windows]

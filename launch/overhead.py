@@ -11,7 +11,7 @@ from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Dispatcher, Edge, Topology
 
 from . import plan
-from .choices import choose
+from .choices import choose, known
 from .record.text import number, percent, seconds, table
 from .run import run
 from .show.progress import Progress
@@ -26,7 +26,9 @@ Play = Callable[[Topology, plan.Options], dict[str, Any]]
 
 
 def pairs(policies: Sequence[str], feeds: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
-    """What goes together, and a line on each that does not. Raises UserError where nothing does."""
+    """What goes together, and a line on each that does not. Raises UserError where nothing does, or one is no feed."""
+    for feed in feeds:
+        known(feed)  # what is no feed at all fits nobody
     fit: list[tuple[str, str]] = []
     misfits = []
     for policy in policies:

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from gmsr.agents.process import POLICY_FAILED
-from gmsr.topology.errors import RunError, UserError
+from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
 from . import limits, plan
 from .audit import proof
-from .choices import Choice, choose
+from .choices import Choice, choose, failed
 from .control import write_control
 from .demand import informed
 from .faults.live import Schedule
@@ -29,7 +29,7 @@ from .faults.scheduled import scheduled
 from .place.base import Event, Place
 from .place.local import Local
 from .record.summary import summarise
-from .run_dir import make_folder, write_launch, write_plan
+from .run_dir import broken, make_folder, write_launch, write_plan
 from .show.progress import Progress
 from .tcp import Tcp
 
@@ -104,7 +104,7 @@ def run(
         if live.started:
             with suppress(Exception):  # whatever is missing from a run that broke must not hide why it broke
                 summarise(run_dir)
-        raise RunError(f"{stopped.failure}; what there is stands in {run_dir}")
+        raise broken(stopped.failure, run_dir)
     summary = summarise(run_dir)
     if stopped.interrupted:
         raise Interrupted(summary)
@@ -306,12 +306,11 @@ class _Live:
     def _lose(self, event: Event) -> None:
         """An agent did not end by itself. A defect ends the run; a kill in its course is what runs are to survive."""
         agent, status = event["id"], event["status"]
-        why = _death(event)
+        why = _death(event, "server" if agent in self._servers else "dispatcher")
         if self._schedule and self._begin_ns and os.WIFSIGNALED(status):
             self._schedule.died(event, self._now(), signal.Signals(os.WTERMSIG(status)).name)
         elif not self._failure:
-            role = "server" if agent in self._servers else "dispatcher"
-            self._failure = f"{role} {why}"
+            self._failure = why
 
     def _lose_host(self, host: str, why: str, asked: bool) -> None:
         """A host, and with it all agents there, for all that is known. Before the run it is the user's to mend."""
@@ -341,12 +340,12 @@ class _Live:
         return {each[0]: (used - begin[each]) / real_s for each, used in end.items() if each in begin}
 
 
-def _death(event: Event) -> str:
-    """Why an agent died, in a line."""
+def _death(event: Event, role: str) -> str:
+    """Why an agent died, in a line; and the traceback of its policy, if that is why."""
     agent, status, words = event["id"], event["status"], event["words"]
     if os.WIFSIGNALED(status):
-        return f"{agent} was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"{role} {agent} was killed by {signal.Signals(os.WTERMSIG(status)).name}"
     if os.waitstatus_to_exitcode(status) == POLICY_FAILED:
-        return f"{agent}: its policy failed, and the run was ended:\n{words}\n"
+        return failed(agent, words)
     last = words.splitlines()[-1] if words else f"exit status {os.waitstatus_to_exitcode(status)}"
-    return f"{agent} crashed: {last}"
+    return f"{role} {agent} crashed: {last}"

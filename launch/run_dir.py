@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gmsr.topology.errors import UserError
+from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.graph import Topology
 
 from . import plan
@@ -78,6 +78,12 @@ def write_plan(
             },
         },
     )
+
+
+def broken(failure: str, run_dir: Path) -> RunError:
+    """What a run that failed ends with; the traceback of a policy stays behind the first line."""
+    why, *trace = failure.split("\n", 1)
+    return RunError("\n".join([f"{why}; what there is stands in {run_dir}", *trace]))
 
 
 def write_launch(

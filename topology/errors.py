@@ -6,4 +6,7 @@ class UserError(Exception):
 
 
 class RunError(Exception):
-    """The run itself failed, by no fault of the input. One line that says why; exit code 1."""
+    """The run itself failed, by no fault of the input. One line that says why; exit code 1.
+
+    If a policy raised, its own traceback follows that line.
+    """

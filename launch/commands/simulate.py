@@ -67,7 +67,7 @@ def command(
     results = simulate_all(topology, options, out, check or shrink, repeats, jobs)
     failures = [each for each in results if isinstance(each, Failure)]
     for failure in failures:
-        click.echo(f"error: seed {failure.seed}: {' '.join(failure.why.split())}", err=True)
+        click.echo(f"error: seed {failure.seed}: {failure.why}", err=True)
         click.echo(
             f"replay: gmsr simulate {file} --seed {failure.seed} --check {_again(faults, chaos)}", err=True
         )

@@ -13,6 +13,7 @@ messages.json   each agent's counts           summary.json  the results
 
 import json
 from collections.abc import Sequence
+from math import inf, nextafter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict, TypeVar
 
@@ -144,14 +145,14 @@ class Folder(NamedTuple):
         return [agent for agent in self.agents if agent.role == role]
 
     def end(self, last_arrival: float) -> float:
-        """When measuring ended, in emulated seconds: the duration, or the last arrival if the run was cut short.
+        """When measuring ended, in emulated seconds: the duration, or after the last arrival if the run was cut short.
 
         Not the time at which the launcher gave up: it waits for the goodbyes of agents that offer nothing more.
         """
         duration = self.plan["duration"]
         if self.launch is None or not (self.launch["interrupted"] or self.launch["failure"]):
             return duration
-        return min(duration, self.launch["ended_at"], last_arrival)
+        return min(duration, self.launch["ended_at"], nextafter(last_arrival, inf))
 
 
 def open_run(path: Path) -> Folder:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gmsr.agents.journal import MappedRows
 from gmsr.agents.process import journal
-from gmsr.topology.errors import RunError, UserError
+from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
 from .. import plan
@@ -18,7 +18,7 @@ from ..faults.scheduled import scheduled
 from ..record.collect import life_name
 from ..record.folder import tell, write_json
 from ..record.summary import summarise
-from ..run_dir import make_folder, write_launch, write_plan
+from ..run_dir import broken, make_folder, write_launch, write_plan
 from .checks import Broken, Watch
 from .world import Stuck, World
 
@@ -67,6 +67,7 @@ def simulate(
     failure = ""
     try:
         world.run()
+        failure = world.failure
     except (Stuck, Broken) as error:
         failure = str(error)
     finally:
@@ -74,7 +75,9 @@ def simulate(
             each.close()
     _write_ends(run_dir, world, failure)
     if failure:
-        raise RunError(f"{failure}; what there is stands in {run_dir}")
+        if world.failure:
+            summarise(run_dir)
+        raise broken(failure, run_dir)
     return summarise(run_dir)
 
 

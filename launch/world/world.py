@@ -16,6 +16,7 @@ from gmsr.agents.spec import met, reborn
 from gmsr.broker.wire import Frame
 from gmsr.topology.faults import Fault
 
+from ..choices import failed
 from ..faults.diary import line
 from ..faults.join import entry, invitations, without
 from ..faults.steps import Action, Step, concerning, steps
@@ -53,6 +54,8 @@ class World:
         drawn: int = 0,
     ) -> None:
         self.now = 0.0
+        self.failure = ""
+        """Whose policy raised what, if one did."""
         self._make_rows = make_rows
         self._observe = observe
         self._check = check
@@ -161,7 +164,19 @@ class World:
                 node.done = True
                 node.settle()
                 self._news = True
+                self._see_failure(node)
             self._foresee(node)
+
+    def _see_failure(self, node: Node) -> None:
+        """A policy that raised ends the run, as the launcher does: all others say goodbye."""
+        trace = node.machine.statement().get("failure")
+        if not trace or self.failure:
+            return
+        self.failure = failed(node.name, str(trace))
+        for other in self.nodes.values():
+            if other.running:
+                other.machine.stop(self.now)
+                self._queue(other)
 
     def _post(self, node: Node) -> None:
         machine, nodes, name, turns = node.machine, self.nodes, node.name, self._turns

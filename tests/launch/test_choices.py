@@ -1,5 +1,7 @@
 """``--feed``: what goes with which policy, and what is refused before anything starts."""
 
+from pathlib import Path
+
 import pytest
 
 from gmsr.agents.feeds import FEEDS
@@ -69,3 +71,69 @@ def test_feeds_that_do_not_fit_are_refused_in_one_line(policy: str, feed: str, t
 def test_a_policy_that_is_almost_one_is_guessed() -> None:
     with pytest.raises(UserError, match="did you mean gmsr-damped"):
         choose("gmsr-dampd")
+
+
+PLUGINS = """
+class Fine:
+    reads = ("marginal",)
+    def __init__(self, view, random):
+        self.view = view
+    def choose(self):
+        return 0
+class Raises(Fine):
+    def choose(self):
+        return self.view.mood
+class Stranger(Fine):
+    def choose(self):
+        return "s1"
+class Afar(Fine):
+    def choose(self):
+        return 99
+class Leaves(Fine):
+    def choose(self):
+        raise SystemExit(0)
+class Unmade(Fine):
+    def __init__(self, view, random):
+        raise RuntimeError("not today")
+class Moody(Fine):
+    reads = ("mood",)
+class Silent:
+    def choose(self):
+        return 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("rules:Raises", "rules:Raises: choose(): AttributeError: 'View' object has no attribute 'mood'"),
+        ("rules:Stranger", "choose() gave 's1', and there are 8 servers"),
+        ("rules:Afar", "choose() gave 99"),
+        ("rules:Leaves", "choose(): SystemExit"),
+        ("rules:Unmade", "RuntimeError: not today"),
+        ("rules:Moody", "reads 'mood', which no server tells; choose among marginal"),
+        ("rules:Silent", "has no tuple 'reads'"),
+        ("rules:Nobody", "no attribute 'Nobody'"),
+        ("nowhere:Rule", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("unfinished:Rule", "SyntaxError"),
+        ("leaving:Rule", "SystemExit: 4"),
+        ("gmsr:ties=maybe", "ties=maybe is unknown"),
+        ("prequal:q_rif=2", "q_rif=2 must be a number"),
+        ("peak-ewma:colour=red", "colour"),
+        ("a:b:c", "is not NAME or module:Class"),
+        ("", "is not NAME or module:Class"),
+    ],
+)
+def test_policies_that_cannot_be_are_refused_in_one_line(
+    policy: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rules.py").write_text(PLUGINS)
+    (tmp_path / "unfinished.py").write_text("def (")
+    (tmp_path / "leaving.py").write_text("raise SystemExit(4)")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert choose("rules:Fine").reads == ("marginal",)
+    with pytest.raises(UserError) as refused:
+        choose(policy)
+    assert told in str(refused.value)
+    assert str(refused.value).startswith("--policy: ")
+    assert "\n" not in str(refused.value)

@@ -56,6 +56,11 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (UserError("a.yaml: servers: none;\nadd one"), 2, "error: a.yaml: servers: none; add one\n"),
         (RunError("server s3 crashed: no memory"), 1, "error: server s3 crashed: no memory\n"),
+        (
+            RunError("d1: failed;\tsee x\n  its own\n  lines\n"),
+            1,
+            "error: d1: failed; see x\n  its own\n  lines\n",
+        ),
         (KeyboardInterrupt(), 130, "\n"),
         (BrokenPipeError(), 1, ""),
     ],

@@ -74,6 +74,13 @@ def test_nothing_is_run_where_something_is_wrong(
     assert played == []
 
 
+def test_a_feed_that_does_not_fit_the_last_policy_stops_the_first(played: list[tuple[str, int]]) -> None:
+    options = plan.options(TOPOLOGY, feed="none")
+    with pytest.raises(UserError, match=r"^--feed: gmsr reads marginal"):
+        compare.compare(TOPOLOGY, options, ["random", "gmsr"], 1, None, quiet)
+    assert played == []
+
+
 def test_a_folder_that_exists_is_left_alone(tmp_path: Path, played: list[tuple[str, int]]) -> None:
     with pytest.raises(UserError, match=r"^--out: "):
         compare.compare(TOPOLOGY, plan.options(TOPOLOGY), ["jsq"], 1, tmp_path, quiet)

@@ -61,6 +61,9 @@ def test_pairs_that_do_not_fit_are_told_and_left_out() -> None:
     assert len(left_out) == 1
     with pytest.raises(UserError, match="--feeds: no policy"):
         overhead.pairs(["gmsr"], ["none"])
+    for feed in ("perodic", "periodic:every=0", "probe:d=0", "every-change:correct=maybe"):
+        with pytest.raises(UserError, match=r"^--feed: "):
+            overhead.pairs(["gmsr"], ["piggyback", feed])
 
 
 @pytest.mark.parametrize(

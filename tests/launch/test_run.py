@@ -158,15 +158,16 @@ def test_a_policy_that_fails_in_mid_run_is_quoted(tmp_path: Path, monkeypatch: p
         "class Faulty:\n"
         "    reads = ()\n"
         "    def __init__(self, view, random):\n"
-        "        pass\n"
+        "        self.left = 5\n"
         "    def choose(self):\n"
-        "        raise ArithmeticError('no server is good enough')\n"
+        "        self.left -= 1\n"
+        "        if not self.left:\n"
+        "            raise ArithmeticError('no server is good enough')\n"
+        "        return 0\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    told = (
-        r"dispatcher d\d: its policy failed, and the run was ended:\n(?s:.*)Error: no server is good enough"
-    )
+    told = r"dispatcher d\d: its policy failed, and the run was ended; (?s:.*)\n(?s:.*)Error: no server is good enough"
     with pytest.raises(RunError, match=told) as failure:
         run.run(TOPOLOGY, options(policy="faulty_rule:Faulty", duration=LONG), tmp_path / "run")
     frames = [line for line in str(failure.value).splitlines() if line.startswith("  File ")]
@@ -319,10 +320,10 @@ def test_any_text_makes_a_file_name(text: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("status", "words", "told"),
     [
-        (signal.SIGKILL, "", "s1 was killed by SIGKILL"),
-        (1 << 8, "Traceback\n  line\nOSError: disk full", "s1 crashed: OSError: disk full"),
-        (5 << 8, "", "s1 crashed: exit status 5"),
+        (signal.SIGKILL, "", "server s1 was killed by SIGKILL"),
+        (1 << 8, "Traceback\n  line\nOSError: disk full", "server s1 crashed: OSError: disk full"),
+        (5 << 8, "", "server s1 crashed: exit status 5"),
     ],
 )
 def test_a_death_is_told_in_a_line(status: int, words: str, told: str) -> None:
-    assert run._death({"id": "s1", "life": 1, "status": status, "words": words}) == told
+    assert run._death({"id": "s1", "life": 1, "status": status, "words": words}, "server") == told

@@ -17,7 +17,7 @@ from gmsr.launch.packaged import path as example
 from gmsr.launch.record.collect import collect
 from gmsr.launch.record.folder import open_run
 from gmsr.launch.world.simulate import simulate
-from gmsr.topology.errors import UserError
+from gmsr.topology.errors import RunError, UserError
 from gmsr.topology.faults import Fault
 from gmsr.topology.files import load
 from gmsr.topology.graph import Topology
@@ -58,6 +58,42 @@ def test_each_fault_shows_in_the_summary(tmp_path: Path) -> None:
     assert (told["kind"], told["at"]) == ("crash", 8.0)
     assert told["noticed"] == 0.0, "the kernel tells at once when a process dies"
     assert summary["jobs"]["lost"].keys() == {"dead"}
+
+
+FAULTY = """
+class Faulty:
+    reads = ("marginal",)
+    def __init__(self, view, random):
+        self.left = 20
+    def choose(self):
+        self.left -= 1
+        return 0 if self.left else self.rue()
+    def rue(self):
+        raise ArithmeticError("no server is good enough")
+"""
+
+
+def test_a_policy_that_fails_ends_the_run_with_its_own_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faulty_world_rule.py").write_text(FAULTY)
+    monkeypatch.syspath_prepend(tmp_path)
+    options = plan.Options(policy="faulty_world_rule:Faulty", duration=500.0)
+    with pytest.raises(RunError) as failure:
+        simulate(topology(), options, tmp_path / "run", checked=True)
+    first, *trace = str(failure.value).splitlines()
+    assert first.startswith(
+        "dispatcher d1: its policy failed, and the run was ended; what there is stands in"
+    )
+    assert trace[-1] == "ArithmeticError: no server is good enough"
+    assert len([line for line in trace if line.startswith("  File ")]) == 2, "the policy's own frames alone"
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    jobs = summary["jobs"]
+    assert not summary["valid"]
+    assert jobs["lost"] == {"policy": 1}
+    assert jobs["offered"] == jobs["completed"] + jobs["in_flight"] + 1
+    assert jobs["offered"] < 100, "nobody went on"
+    assert not [line for line in summary["warnings"] if "departed" in line or "balance" in line]
 
 
 @pytest.mark.slow
