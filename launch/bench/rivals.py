@@ -192,7 +192,8 @@ def rules(clients: int = 20, servers: int = 40, seconds: float = MEASURED_S) -> 
 
 RATIO = "over the optimum"
 FAR_S = (0.02, 0.5, 2.0)
-NEAR_ENOUGH, SUBSTANTIAL = 1.15, 1.15
+NEARSIGHTED = ("gmsr", "least-latency", "jsq")
+NEAR_ENOUGH, SUBSTANTIAL = 1.2, 1.1
 
 
 def regions(far: float) -> Topology:
@@ -219,9 +220,10 @@ def _settled(far: float) -> float:
     return 30.0 + 65.0 * far
 
 
-def dgd_lb(scale: float = 10.0, distances: Sequence[float] = FAR_S) -> Claim:
+def dgd_lb(
+    scale: float = 10.0, distances: Sequence[float] = FAR_S, others: Sequence[str] = NEARSIGHTED
+) -> Claim:
     """DGD-LB beside rules that do not know of distances, as these grow."""
-    others = ("gmsr", "least-latency", "jsq")
     trials = tuple(
         Trial(
             f"{policy}, {far:g} s",
