@@ -54,7 +54,8 @@ VISIT_DTYPE = [
     ("size", "<f8"),
 ]
 
-SEGMENT_ROWS = 4096
+_BITS = 12
+SEGMENT_ROWS = 1 << _BITS
 """39 pages of rows."""
 
 
@@ -93,12 +94,12 @@ class MappedRows:
     def open(self, number: int, peer: int, state: int, *rest: float) -> int:
         """Begin a row; -1 if there is no room for it."""
         place = self._next
-        index, row = divmod(place, SEGMENT_ROWS)
+        row = place & SEGMENT_ROWS - 1
         if not row and not self._grow():
             self.dropped += 1
             return -1
         self._next = place + 1
-        segment = self._segments[index]
+        segment = self._segments[place >> _BITS]
         assert segment is not None
         segment.open += 1
         self._pack(segment.map, row * self._width, number, peer, state, *rest)
@@ -108,10 +109,10 @@ class MappedRows:
         """Write an open row anew, for the last time."""
         if place < 0:
             return
-        index, row = divmod(place, SEGMENT_ROWS)
+        index = place >> _BITS
         segment = self._segments[index]
         assert segment is not None
-        self._pack(segment.map, row * self._width, number, peer, state, *rest)
+        self._pack(segment.map, (place & SEGMENT_ROWS - 1) * self._width, number, peer, state, *rest)
         segment.open -= 1
         if not segment.open and index + 1 < len(self._segments):
             segment.map.close()

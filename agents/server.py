@@ -115,7 +115,7 @@ class Server:
         sharing, rows, study = self.sharing, self._rows, self._study
         for message in messages:
             if message[0] == JOB:
-                if len(sharing) >= MOST_HELD:
+                if len(sharing.visits) >= MOST_HELD:
                     self._write(index, (wire.REFUSED, message[1]))
                     continue
                 self.arrived += 1
@@ -149,7 +149,7 @@ class Server:
         if self._study:
             self._work.look(now)
         if self._reports:
-            self._feed.tell(self._work.gauge, len(self.sharing), self.arrived, self.outbox, now)
+            self._feed.tell(self._work.gauge, len(self.sharing.visits), self.arrived, self.outbox, now)
         if now >= self._next_check:
             self._check(now)
 
@@ -184,7 +184,7 @@ class Server:
 
     def status(self) -> dict[str, Any]:
         """Jobs so far, lateness in emulated seconds, and how fast it works: μ(N), and what one more job would add."""
-        held = len(self.sharing)
+        held = len(self.sharing.visits)
         return {
             "arrived": self.arrived,
             "departed": self.departed,
@@ -197,7 +197,7 @@ class Server:
     def statement(self) -> dict[str, object]:
         """Jobs in all; ``held``: by dispatcher those that it was never told the end of, to it in flight."""
         open_jobs = list(self._unheard)
-        for visit in self.sharing.held():
+        for visit in self.sharing.visits:
             open_jobs[visit.dispatcher] += 1
         held = dict(zip(self._dispatchers, open_jobs, strict=True))
         return {
@@ -217,7 +217,7 @@ class Server:
     def holds(self, dispatcher: str) -> set[int]:
         """A dispatcher's jobs that are here."""
         index = self._index[dispatcher]
-        return {visit.job for visit in self.sharing.held() if visit.dispatcher == index}
+        return {visit.job for visit in self.sharing.visits if visit.dispatcher == index}
 
     def more(self, dispatcher: str) -> int:
         """How many more of a dispatcher's jobs are here than when it was told last (with local correction)."""
@@ -225,9 +225,9 @@ class Server:
 
     def validate(self) -> None:
         """Every job that came is here, has left, or was thrown out."""
-        assert self.arrived == self.departed + self.dropped + len(self.sharing)
-        assert len(self.sharing) <= MOST_HELD
-        assert not self._study or self._study.present == len(self.sharing)
+        assert self.arrived == self.departed + self.dropped + len(self.sharing.visits)
+        assert len(self.sharing.visits) <= MOST_HELD
+        assert not self._study or self._study.present == len(self.sharing.visits)
         assert len(self._lives) == len(self._heard) == len(self._unheard) == len(self._dispatchers)
 
     def _write(self, index: int, message: Message) -> None:
@@ -288,7 +288,7 @@ class Server:
         elif kind == wire.PROBE:
             if self._reports:
                 self._feed.asked(
-                    self._dispatchers[index], self._work.gauge, len(self.sharing), self.outbox, now
+                    self._dispatchers[index], self._work.gauge, len(self.sharing.visits), self.outbox, now
                 )
         elif message == (HELLO, self._run, self._dispatchers[index]):
             self._write(index, (WELCOME, self._run))
@@ -300,7 +300,9 @@ class Server:
 
     def _inform(self, index: int, now: float) -> None:
         if self._reports:
-            self._feed.joined(self._dispatchers[index], self._work.gauge, len(self.sharing), self.outbox, now)
+            self._feed.joined(
+                self._dispatchers[index], self._work.gauge, len(self.sharing.visits), self.outbox, now
+            )
 
     def _tell_inventory(self, index: int, question: int, now: float) -> None:
         """All that is here of a dispatcher, and how we stand: reports may be lost as well."""

@@ -37,24 +37,21 @@ class Sharing:
     ``total_rate(q)`` is in units of size per emulated second and must be positive for q ≥ 1.
     """
 
-    __slots__ = ("_heap", "_instant", "_order", "_speeds", "_total_rate", "_virtual", "next_departure")
+    __slots__ = ("_instant", "_order", "_speeds", "_total_rate", "_virtual", "next_departure", "visits")
 
     def __init__(self, total_rate: Callable[[int], float]) -> None:
         self._total_rate: Callable[[int], float] | None = total_rate
         self._speeds = [0.0]  # dV/dt with q jobs, by q
-        self._heap: list[Visit] = []
+        self.visits: list[Visit] = []
+        """The jobs present, a heap; not to be changed from without."""
         self._virtual = 0.0
         self._instant = 0.0  # when _virtual was right
         self._order = 0
         self.next_departure = NEVER
 
-    def __len__(self) -> int:
-        """How many jobs are held."""
-        return len(self._heap)
-
     def arrive(self, dispatcher: int, job: int, size: float, now: float, row: int = -1) -> int:
         """Take a job in; returns its ``order``. No departure may be due before ``now``: call ``depart`` first."""
-        heap = self._heap
+        heap = self.visits
         if heap:
             self._virtual += (now - self._instant) * self._speed(len(heap))
         else:
@@ -67,8 +64,8 @@ class Sharing:
 
     def change(self, total_rate: Callable[[int], float] | None, now: float) -> None:
         """Serve at another rate from ``now`` on; None: stand still. No departure may be due before ``now``."""
-        if self._heap:
-            self._virtual += (now - self._instant) * self._speed(len(self._heap))
+        if self.visits:
+            self._virtual += (now - self._instant) * self._speed(len(self.visits))
         self._instant = now
         self._total_rate = total_rate
         self._speeds = [0.0]
@@ -76,30 +73,26 @@ class Sharing:
 
     def evict(self, dispatcher: int, now: float) -> list[Visit]:
         """Throw a dispatcher's jobs out, and return them. No departure may be due before ``now``."""
-        if self._heap:
-            self._virtual += (now - self._instant) * self._speed(len(self._heap))
+        if self.visits:
+            self._virtual += (now - self._instant) * self._speed(len(self.visits))
         self._instant = now
-        gone = [visit for visit in self._heap if visit.dispatcher == dispatcher]
-        self._heap = [visit for visit in self._heap if visit.dispatcher != dispatcher]
-        heapify(self._heap)
+        gone = [visit for visit in self.visits if visit.dispatcher == dispatcher]
+        self.visits = [visit for visit in self.visits if visit.dispatcher != dispatcher]
+        heapify(self.visits)
         self._foresee()
         return gone
 
     def depart(self) -> tuple[Visit, float]:
         """Let the next job go, at its exact instant, which is returned beside it."""
         instant = self.next_departure
-        visit = heappop(self._heap)
+        visit = heappop(self.visits)
         self._virtual = visit.finish
         self._instant = instant
         self._foresee()
         return visit, instant
 
-    def held(self) -> list[Visit]:
-        """The jobs present, in no particular order."""
-        return list(self._heap)
-
     def _foresee(self) -> None:
-        heap = self._heap
+        heap = self.visits
         if not heap or self._total_rate is None:
             self.next_departure = NEVER
             return

@@ -27,18 +27,18 @@ class Receiver(Protocol):
 class Inlet:
     """One agent's. ``census`` counts what is dropped here; it has counted already what came in."""
 
-    __slots__ = ("_census", "_network", "_numbers")
+    __slots__ = ("_census", "_numbers", "network")
 
     def __init__(
         self, census: Census, delays: Mapping[str, float], random: Random, latency: float = 0.0
     ) -> None:
         self._census = census
-        self._network = Network(delays, random, latency)
+        self.network = Network(delays, random, latency)
         self._numbers: dict[str, tuple[int, int]] = {}  # life and number of the last frame taken
 
     def impair(self, peer: str, changes: Mapping[str, float]) -> None:
         """Change what befalls frames from a peer: fields of ``impair.Impairment``."""
-        self._network.impair(peer, changes)
+        self.network.impair(peer, changes)
 
     def take(
         self, frames: Iterable[tuple[str, Frame]], now: float, machine: Receiver, begun: bool = True
@@ -47,7 +47,7 @@ class Inlet:
 
         Before time has ``begun`` there are no delays: greetings are no part of the emulation.
         """
-        network = self._network
+        network = self.network
         if begun and not network.perfect:
             for peer, frame in frames:
                 if not network.push(peer, frame, now):
@@ -70,16 +70,11 @@ class Inlet:
         return self._numbers.get(peer, (0, 0))
 
     @property
-    def perfect(self) -> bool:
-        """Whether every frame passes at once, so that nothing is due without a new one."""
-        return self._network.perfect
-
-    @property
     def waiting(self) -> int:
         """Messages that are under way."""
-        return self._network.waiting
+        return self.network.waiting
 
     def deadline(self) -> float:
         """When ``take`` has something without a new frame."""
-        network = self._network
+        network = self.network
         return NEVER if network.perfect else network.deadline()

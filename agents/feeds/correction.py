@@ -37,8 +37,12 @@ def extras(reads: Sequence[str]) -> tuple[str, ...]:
 def moved(sloped: bool, value: float, fall: float, rise: float, jobs: int) -> float:
     """A reported value with so many jobs more (or fewer, below 0). Both ends of an edge work it out alike."""
     if not sloped:
-        return max(value + jobs, 0.0)
-    return max(value - jobs * fall, 0.0) if jobs > 0 else value - jobs * rise
+        value += jobs
+    elif jobs > 0:
+        value -= jobs * fall
+    else:
+        return value - jobs * rise
+    return value if value > 0.0 else 0.0
 
 
 class _Own:
@@ -56,7 +60,8 @@ class _Own:
 
     def took(self, job: float) -> None:
         """It has taken in this one."""
-        self.reached = max(self.reached, self.fresh.get(job, 0))  # type: ignore[call-overload]
+        came = self.fresh.get(job, 0)  # type: ignore[call-overload]
+        self.reached = max(self.reached, came)
 
     def lost(self, job: int) -> None:
         """This one is no longer there."""
@@ -67,11 +72,11 @@ class _Own:
 class Correction:
     """Of one dispatcher's view."""
 
-    __slots__ = ("_own", "_sloped", "_view")
+    __slots__ = ("_kinds", "_own", "_view")
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._sloped = [quantity in SLOPED for quantity in view.reads]
+        self._kinds = [(index, quantity in SLOPED) for index, quantity in enumerate(view.reads)]
         self._own: dict[int, _Own] = {}
 
     def sent(self, server: int, job: int) -> None:
@@ -96,7 +101,7 @@ class Correction:
 
     def reported(self, server: int, values: Sequence[float], time: float, seen: float) -> None:
         """A report, as it came; ``values`` with the slopes at the end, where there are any."""
-        own, width = self._known(server), len(self._sloped)
+        own, width = self._known(server), len(self._kinds)
         own.values = values[:width]
         if len(values) > width:
             own.fall, own.rise = values[width:]
@@ -116,15 +121,12 @@ class Correction:
     def _known(self, server: int) -> _Own:
         own = self._own.get(server)
         if own is None:
-            own = self._own[server] = _Own([0.0] * len(self._sloped))
+            own = self._own[server] = _Own([0.0] * len(self._kinds))
         return own
 
     def _correct(self, server: int, own: _Own) -> None:
-        jobs = len(own.fresh) - own.done
+        jobs, fall, rise = len(own.fresh) - own.done, own.fall, own.rise
+        values = own.values
         self._view.correct(
-            server,
-            [
-                moved(sloped, value, own.fall, own.rise, jobs)
-                for sloped, value in zip(self._sloped, own.values, strict=True)
-            ],
+            server, [moved(sloped, values[index], fall, rise, jobs) for index, sloped in self._kinds]
         )

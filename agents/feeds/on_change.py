@@ -12,47 +12,77 @@ from collections.abc import Sequence
 from random import Random
 
 from ..gauge import SLOPES, Gauge
-from ..machine import Outbox
-from .base import Feed, Values, number
+from ..machine import NEVER, Outbox
+from .base import Feed, number
 from .correction import SLOPED, moved
 
 BY = "0.3"
 
 
+def band(believed: float, by: float) -> tuple[float, float]:
+    """Between which values a belief is right to such a share of the larger of the two; values are 0 or more."""
+    return ((1.0 - by) * believed, believed / (1.0 - by)) if by < 1.0 else (0.0, NEVER)
+
+
 def off(value: float, believed: float, by: float) -> bool:
     """Whether a belief is wrong by more than such a share."""
-    return value != believed and not abs(value - believed) <= by * max(abs(value), abs(believed))
+    low, high = band(believed, by)
+    return not low <= value <= high
+
+
+class _Belief:
+    """What one dispatcher believes of one value, and the band within which it may stay."""
+
+    __slots__ = ("_by", "_fall", "_rise", "_sloped", "_told", "high", "low")
+
+    def __init__(self, sloped: bool, by: float) -> None:
+        self._sloped = sloped
+        self._by = by
+        self._told = self._fall = self._rise = self.low = self.high = 0.0
+
+    def tell(self, value: float, fall: float, rise: float) -> None:
+        """It is told."""
+        self._told, self._fall, self._rise = value, fall, rise
+        self.low, self.high = band(value, self._by)
+
+    def move(self, own: int) -> None:
+        """So many more of its own jobs are here than when it was told."""
+        believed = moved(self._sloped, self._told, self._fall, self._rise, own) if own else self._told
+        self.low, self.high = band(believed, self._by)
 
 
 class OnChange(Feed):
-    """Remembers by dispatcher what it was told last."""
+    """Knows by dispatcher what it believes of each value."""
 
-    __slots__ = ("_by", "_sloped", "_told")
+    __slots__ = ("_beliefs", "_by", "_sloped")
 
     def __init__(self, reads: Sequence[str], corrected: bool, random: Random, by: str = BY) -> None:
         super().__init__(reads, corrected, random)
         self._by = number("by", by, 0.0, 1.0)
         self._sloped = [quantity in SLOPED for quantity in reads if quantity not in SLOPES]
-        self._told: dict[str, Values] = {}
+        self._beliefs: dict[str, list[_Belief]] = {}
+
+    def counted(self, dispatcher: str, change: int) -> None:
+        """One more job of a dispatcher's, or one fewer, moves what it believes."""
+        super().counted(dispatcher, change)
+        own = self.own[dispatcher]
+        for belief in self._beliefs.get(dispatcher, ()):
+            belief.move(own)
 
     def tell(self, gauge: Gauge, jobs: int, came: int, outbox: Outbox, now: float) -> None:
         """Tell those whose belief is too far off."""
-        values = gauge.values(jobs)
+        values, beliefs = gauge.values(jobs), self._beliefs
         for dispatcher in self.dispatchers:
-            if self._off(dispatcher, values):
-                self._say(dispatcher, gauge, jobs, outbox, now)
-
-    def _off(self, dispatcher: str, values: Values) -> bool:
-        told, own = self._told[dispatcher], self.own.get(dispatcher, 0)
-        fall, rise = told[-2:] if self.corrected and len(told) > len(values) else (0.0, 0.0)
-        for index, value in enumerate(values):
-            believed = told[index]
-            if own:
-                believed = moved(self._sloped[index], believed, fall, rise, own)
-            if off(value, believed, self._by):
-                return True
-        return False
+            for value, belief in zip(values, beliefs[dispatcher]):  # noqa: B905  # each turn; as many
+                if not belief.low <= value <= belief.high:
+                    self._say(dispatcher, gauge, jobs, outbox, now)
+                    break
 
     def _say(self, dispatcher: str, gauge: Gauge, jobs: int, outbox: Outbox, now: float) -> None:
-        self._told[dispatcher] = self._content(gauge, jobs)
+        beliefs = self._beliefs.get(dispatcher)
+        if beliefs is None:
+            beliefs = self._beliefs[dispatcher] = [_Belief(sloped, self._by) for sloped in self._sloped]
+        fall, rise = gauge.slope(jobs, 1.0) if self.corrected and gauge.slopes else (0.0, 0.0)
+        for value, belief in zip(gauge.values(jobs), beliefs, strict=True):
+            belief.tell(value, fall, rise)
         super()._say(dispatcher, gauge, jobs, outbox, now)

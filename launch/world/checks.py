@@ -130,7 +130,9 @@ def nobody_waits_in_vain(world: World, node: Node, dispatcher: Dispatcher) -> It
 
 def nothing_piles_up(world: World, node: Node, dispatcher: Dispatcher) -> Iterator[str]:
     """Memory: a dispatcher remembers its jobs in flight, and no more of them than servers and network hold."""
-    held = sum(len(each.machine.sharing) for each in world.nodes.values() if isinstance(each.machine, Server))
+    held = sum(
+        len(each.machine.sharing.visits) for each in world.nodes.values() if isinstance(each.machine, Server)
+    )
     under_way = sum(
         each.inlet.waiting + sum(len(messages) for _, (_, _, messages) in each.inbox)
         for each in world.nodes.values()

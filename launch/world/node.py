@@ -37,8 +37,8 @@ class Node:
     """An agent in one of its lives after another."""
 
     __slots__ = (
-        "_latency", "_ways", "alive", "census", "done", "frozen", "inbox", "inlet", "life", "machine", "name", "queued",
-        "rows", "running", "spec", "wake",
+        "_latency", "_ways", "alive", "census", "done", "frozen", "inbox", "inlet", "life", "machine", "name",
+        "network", "queued", "rows", "running", "spec", "wake",
     )  # fmt: skip
 
     def __init__(self, spec: Any, make_rows: MakeRows, latency: float) -> None:
@@ -62,6 +62,7 @@ class Node:
             self.meet(peer)
         random = stream(spec["seed"], self.name, f"network/{spec['life']}")
         self.inlet = Inlet(self.census, spec["delays"], random, self._latency)
+        self.network = self.inlet.network
         make = process.server if spec["role"] == "server" else process.dispatcher
         self.machine: Machine = make(spec, self.rows)
 

@@ -9,6 +9,7 @@ source, so that a run repeats itself to the last byte.
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
+from math import nextafter
 from typing import Any
 
 from gmsr.agents.machine import NEVER
@@ -97,26 +98,36 @@ class World:
         """To the end, or to ``until``. Raises Stuck."""
         if not self._begun:
             self.come_up()
-        last = self._end + PATIENCE_S
-        wakes = self._wakes
+        wakes, horizon = self._wakes, -NEVER
         while not (self._news and self._over()):
             while wakes and wakes[0][0] != wakes[0][2].wake:  # it was foreseen anew
                 heappop(wakes)
-            following = wakes[0][0] if wakes and wakes[0][0] < self._step_at else self._step_at
-            if following > until:
-                self.now = until
-                return
-            if following > last:
-                raise Stuck(self._who_is_left())
-            if following >= self._counted_at + COUNTED_EVERY_S:
-                self._count()
-            self.now = max(self.now, following)
-            if self._step_at <= self.now:
-                self._do(self._steps.popleft())
-            else:
+            following = wakes[0][0] if wakes else NEVER
+            if following < horizon:
+                self.now = max(self.now, following)
                 self._turn(heappop(wakes)[2])
+            elif not self._prepare(following, until):
+                return
+            else:  # before this nothing is due but turns
+                last = nextafter(min(self._end + PATIENCE_S, until), NEVER)
+                horizon = min(self._step_at, self._counted_at + COUNTED_EVERY_S, last)
             if self._turns:
                 self._settle()
+
+    def _prepare(self, wake: float, until: float) -> bool:
+        """See what else is due before the next turn; False if ``until`` is. Raises Stuck."""
+        following = min(wake, self._step_at)
+        if following > until:
+            self.now = until
+            return False
+        if following > self._end + PATIENCE_S:
+            raise Stuck(self._who_is_left())
+        if following >= self._counted_at + COUNTED_EVERY_S:
+            self._count()
+        self.now = max(self.now, following)
+        if self._step_at <= self.now:
+            self._do(self._steps.popleft())
+        return True
 
     def _count(self) -> None:
         """Bound what waits to be counted."""
@@ -149,16 +160,16 @@ class World:
         """As ``agents.loop``: read, advance, send, and see when the next turn is due."""
         if not node.running:
             return
-        machine = node.machine
-        if node.inbox or not node.inlet.perfect:
-            node.take(self.now, self._begun)
-        if self._begun:
+        machine, begun = node.machine, self._begun
+        if node.inbox or not node.network.perfect:
+            node.take(self.now, begun)
+        if begun:
             machine.advance(self.now)
         if machine.outbox:
             self._post(node)
         if self._check:
             self._check(self, node)
-        if self._begun:
+        if begun:
             if machine.finished:
                 node.count(self.nodes)
                 node.done = True
@@ -201,8 +212,8 @@ class World:
 
     def _foresee(self, node: Node) -> None:
         wake = node.machine.deadline()
-        if not node.inlet.perfect:
-            wake = min(wake, node.inlet.deadline())
+        if not node.network.perfect:
+            wake = min(wake, node.network.deadline())
         if wake != node.wake or wake <= self.now:
             node.wake = wake
             if wake < NEVER and node.running:

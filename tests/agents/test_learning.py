@@ -63,7 +63,7 @@ class Path:
                 visit, instant = sharing.depart()
                 told = visit.size * random.lognormvariate(-(self.noise**2) / 2.0, self.noise)
                 learner.departed(visit.job, told, instant)
-            self.held.append(len(sharing))
+            self.held.append(len(sharing.visits))
             self.jobs += 1
             sharing.arrive(0, self.jobs, random.expovariate(1.0), self.now)
             learner.arrived(self.jobs, self.now)
@@ -406,7 +406,7 @@ class Fleet:
         for _ in range(jobs):
             self.jobs += 1
             self._wait(self.now + self.random.expovariate(load))
-            held = [len(sharing) for sharing in self.sharing]
+            held = [len(sharing.visits) for sharing in self.sharing]
             found += sum(held)
             told = [each.curve() for each in self.learners] or self.curves
             marginals = [marginal(curve, here) for curve, here in zip(told, held, strict=True)]

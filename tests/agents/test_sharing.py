@@ -105,9 +105,9 @@ def test_time_never_runs_backwards_and_no_work_is_lost_over_a_long_busy_period()
         size = random.expovariate(1.0)
         sizes += size
         sharing.arrive(0, number, size, clock)
-    giant = next(visit for visit in sharing.held() if visit.job == 10**6)
+    giant = next(visit for visit in sharing.visits if visit.job == 10**6)
     assert giant.arrived == 0.0
-    served_to_all = sizes + 1e9 - sum(visit.finish - sharing._virtual for visit in sharing.held())
+    served_to_all = sizes + 1e9 - sum(visit.finish - sharing._virtual for visit in sharing.visits)
     assert served_to_all == pytest.approx(3.0 * sharing._instant, rel=1e-6)
 
 
@@ -115,6 +115,5 @@ def test_beyond_the_memo_speeds_are_still_right() -> None:
     from gmsr.agents import sharing as module
 
     sharing = Sharing(float)  # each job is served at speed 1
-    sharing._heap = []
     assert sharing._speed(module.MEMO + 5) == 1.0
     assert sharing._speed(3) == 1.0

@@ -120,7 +120,7 @@ def test_the_band_of_on_change_holds_while_the_curve_is_learned(correct: str) ->
             under_way = here != server.last(node.name) or there != node.last(name)
             if under_way or server.queued or machine.sharing.next_departure <= world.now:
                 continue
-            (value,) = machine._work.gauge.values(len(machine.sharing))
+            (value,) = machine._work.gauge.values(len(machine.sharing.visits))
             believed = dispatcher.view.column("marginal")[dispatcher.view.place[number]]
             assert not off(value, believed, 0.3 + 1e-9)
             checked += 1

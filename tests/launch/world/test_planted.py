@@ -76,7 +76,7 @@ def a_report_out_of_order(patch: pytest.MonkeyPatch) -> None:
         self: Inlet, frames: Iterable[Any], now: float, machine: Receiver, begun: bool = True
     ) -> None:
         latest = dict(self._numbers)
-        seen = [*frames, *(entry[2:] for entry in sorted(self._network._under_way) if entry[0] <= now)]
+        seen = [*frames, *(entry[2:] for entry in sorted(self.network._under_way) if entry[0] <= now)]
         late = [
             (peer, life, [message for message in messages if message[0] == REPORT])
             for peer, (life, number, messages) in seen
