@@ -135,7 +135,7 @@ class Care:
 
     def _give_up(self, job: int, server: int, cause: str, now: float, left: bool = True) -> None:
         ledger = self.ledger
-        self.sight.given_up(server, job)
+        self.sight.given_up(server, job, left)
         again = (
             self._terms.again and self.view.numbers and cause != "full" and self._offering.phase != CLOSING
         )

@@ -115,11 +115,11 @@ class Sight:
         if self._correction:
             self._correction.completed(server, job)
 
-    def given_up(self, server: int, job: int) -> None:
-        """One is lost, or goes elsewhere."""
+    def given_up(self, server: int, job: int, left: bool = True) -> None:
+        """One is lost, or goes elsewhere; ``left``: it had been sent."""
         self.view.add(server, -1)
         if self._correction:
-            self._correction.given_up(server, job)
+            self._correction.given_up(server, job, left)
 
     def reported(self, server: int, report: Sequence[float]) -> None:
         """A report came: its kind, its time, its values."""

@@ -93,9 +93,11 @@ class Correction:
         own.lost(job)
         self._correct(server, own)
 
-    def given_up(self, server: int, job: int) -> None:
-        """One of ours never came, or is as good as lost."""
+    def given_up(self, server: int, job: int, left: bool) -> None:
+        """One of ours is lost; ``left``: on its way or there, so that those before it are no longer on theirs."""
         own = self._known(server)
+        if left:
+            own.took(job)
         own.lost(job)
         self._correct(server, own)
 
