@@ -8,13 +8,14 @@ Emulated time is the monotonic clock since the common start, times the pace.
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from typing import Any
 
 from gmsr.broker.endpoint import Endpoint
 from gmsr.broker.inlet import Inlet
 from gmsr.broker.wait import Waiter
+from gmsr.broker.wire import stamped
 
 from .machine import NEVER, Machine
 from .telemetry import Telemetry
@@ -26,16 +27,26 @@ LONGEST_SLEEP_REAL_S = 3600.0
 
 
 class Loop:
-    """Drives ``machine`` until it is finished, or until the launcher says that it is over."""
+    """Drives ``machine`` until it is finished, or until the launcher says that it is over.
+
+    ``delayed``: peers to whom the way takes a time of its own, so that frames say when they were sent.
+    """
 
     def __init__(
-        self, machine: Machine, endpoint: Endpoint, inlet: Inlet, telemetry: Telemetry, pace: float
+        self,
+        machine: Machine,
+        endpoint: Endpoint,
+        inlet: Inlet,
+        telemetry: Telemetry,
+        pace: float,
+        delayed: Container[str] = (),
     ) -> None:
         self._machine = machine
         self._endpoint = endpoint
         self._inlet = inlet
         self._telemetry = telemetry
         self._pace = pace
+        self._delayed = delayed
         self._waiter = Waiter([*endpoint.fds, telemetry.fd])
         self._start_ns = 0
         self._severed = False
@@ -141,7 +152,7 @@ class Loop:
             due = list(outbox.items())
             outbox.clear()
             for peer, messages in due:
-                if left := send(peer, messages):
+                if left := send(peer, stamped(messages, now) if peer in self._delayed else messages):
                     self._machine.unsent(peer, left, now, self._endpoint.refusal)
 
     def _sleep(self, wait_real_s: float) -> None:

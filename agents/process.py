@@ -66,7 +66,7 @@ def main(spec: DispatcherSpec | ServerSpec) -> None:
         for peer, address in zip(spec["servers"], spec["addresses"], strict=True):
             endpoint.connect(peer, address)
     inlet = Inlet(endpoint.census, spec["delays"], stream(spec["seed"], own_id, "network"))
-    Loop(machine, endpoint, inlet, telemetry, spec["pace"]).run()
+    Loop(machine, endpoint, inlet, telemetry, spec["pace"], spec["delays"]).run()
     rows.close()
     endpoint.close()
     statement = {

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from .census import Census
 from .impair import NEVER, Network
-from .wire import Frame, Message, count
+from .wire import Frame, Message, count, sent_at
 
 
 class Receiver(Protocol):
@@ -63,7 +63,8 @@ class Inlet:
             numbers[peer] = (life, number)
             if number != (last + 1 if life == known else 1):
                 machine.missed(peer)
-            machine.received(peer, life, messages, now)
+            stamp = sent_at(messages)  # the network's affair
+            machine.received(peer, life, messages if stamp is None else messages[1:], now)
 
     def last(self, peer: str) -> tuple[int, int]:
         """Life and number of the last frame that was taken from a peer; zeros before the first."""

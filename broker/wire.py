@@ -23,13 +23,13 @@ from typing import Any
 
 from msgpack import Packer, unpackb
 
-VERSION = 3
+VERSION = 4
 
 HELLO, WELCOME, JOB, COMPLETION, REPORT, BYE = range(6)
-PING, PONG, MISSED, ASK, HELD, REFUSED, LEAVING, PROBE = range(6, 14)
+PING, PONG, MISSED, ASK, HELD, REFUSED, LEAVING, PROBE, SENT = range(6, 15)
 KIND_NAMES = (
     "hello", "welcome", "job", "completion", "report", "bye",
-    "ping", "pong", "missed", "ask", "held", "refused", "leaving", "probe",
+    "ping", "pong", "missed", "ask", "held", "refused", "leaving", "probe", "sent",
 )  # fmt: skip
 KINDS = len(KIND_NAMES)
 
@@ -137,6 +137,18 @@ def decode(frame: bytes, tally: Tally | None = None) -> Frame:
     return life, number, messages
 
 
+def stamped(messages: Sequence[Message], now: float) -> list[Message]:
+    """Messages that go over an edge with a delay of its own: they say first when they were sent."""
+    return [(SENT, now), *messages]
+
+
+def sent_at(messages: Sequence[Message]) -> float | None:
+    """When a frame was sent (``stamped``); None if it does not say."""
+    if messages and messages[0][0] == SENT:
+        return float(messages[0][1])
+    return None
+
+
 def head_bytes(messages: int) -> int:
     """Bytes of a frame of so many messages that belong to none of them, but for its number."""
     return 3 if messages < 13 else 5
@@ -213,7 +225,7 @@ def count(messages: Sequence[Message], tally: Tally | None) -> None:
 
 _NAMES = {HELLO: 2, WELCOME: 1}
 _INTEGERS = {PING: 1, PONG: 1, ASK: 1, REFUSED: 1, BYE: 0, MISSED: 0, LEAVING: 0, PROBE: 0}
-"""How many fields the rare kinds have, by what these are; ``HELD`` has its own rule."""
+"""How many fields the rare kinds have, by what these are; ``HELD`` and ``SENT`` have rules of their own."""
 
 
 def _check_rare(message: Message) -> None:
@@ -225,6 +237,8 @@ def _check_rare(message: Message) -> None:
         good = len(fields) == _INTEGERS[kind] and all(map(_is_integer, fields))
     elif kind == HELD:
         good = 2 <= len(fields) <= MAX_HELD + 2 and all(map(_is_integer, fields)) and fields[1] <= 1
+    elif kind == SENT:
+        good = len(fields) == 1 and type(fields[0]) is float and 0.0 <= fields[0] < _INFINITY
     else:
         raise WireError("kind")
     if not good:
@@ -244,9 +258,11 @@ def _is_name(value: object) -> bool:
         return False
 
 
-def _field_bytes(value: str | int) -> int:
+def _field_bytes(value: str | float) -> int:
     if isinstance(value, int):
         return _integer_bytes(value)
+    if isinstance(value, float):
+        return 9
     length = len(value.encode())
     return length + (1 if length < 32 else 2)
 

@@ -1,7 +1,7 @@
 """``gmsr bench delays``: round trips on edges with delays, beside what the topology says.
 
 Jobs are so small that a server is done with one in a microsecond: a dispatcher waits for the way there and back.
-The last edge has no delay: its round trip is the transport's own, which comes on top of all others.
+The last edge has no delay: its round trip is the transport's own, which the delays of the others contain.
 """
 
 import tempfile

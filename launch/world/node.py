@@ -14,7 +14,7 @@ from gmsr.agents.machine import Machine
 from gmsr.agents.workload import stream
 from gmsr.broker.census import Census
 from gmsr.broker.inlet import Inlet
-from gmsr.broker.wire import Frame, Message, Tally, count, decode, encode, head_bytes, number_bytes
+from gmsr.broker.wire import Frame, Message, Tally, count, decode, encode, head_bytes, number_bytes, stamped
 
 MOST_WAITING = 100_000
 """Frames that wait for an agent that is dead or frozen; what comes beyond is refused (``endpoint.QUEUED_FRAMES``)."""
@@ -37,8 +37,8 @@ class Node:
     """An agent in one of its lives after another."""
 
     __slots__ = (
-        "_latency", "_ways", "alive", "census", "done", "frozen", "inbox", "inlet", "life", "machine", "name",
-        "network", "queued", "rows", "running", "spec", "wake",
+        "_delayed", "_latency", "_ways", "alive", "census", "done", "frozen", "inbox", "inlet", "life", "machine",
+        "name", "network", "queued", "rows", "running", "spec", "wake",
     )  # fmt: skip
 
     def __init__(self, spec: Any, make_rows: MakeRows, latency: float) -> None:
@@ -63,6 +63,7 @@ class Node:
         random = stream(spec["seed"], self.name, f"network/{spec['life']}")
         self.inlet = Inlet(self.census, spec["delays"], random, self._latency)
         self.network = self.inlet.network
+        self._delayed = spec["delays"]
         make = process.server if spec["role"] == "server" else process.dispatcher
         self.machine: Machine = make(spec, self.rows)
 
@@ -90,8 +91,10 @@ class Node:
         """Life and number of the last frame that went to a peer."""
         return self.life, self._ways[peer].number
 
-    def stamp(self, peer: str, messages: list[Message]) -> Frame:
-        """Number a frame to ``peer`` that goes out."""
+    def frame(self, peer: str, messages: list[Message], now: float) -> Frame:
+        """What goes out to ``peer``, numbered, and with its time where the way takes some."""
+        if peer in self._delayed:
+            messages = stamped(messages, now)
         way = self._ways[peer]
         way.number = number = way.number + 1
         way.frames.append(messages)

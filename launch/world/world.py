@@ -202,7 +202,7 @@ class World:
                     node.census.unsent[cause] += len(messages)
                     machine.unsent(peer, messages, self.now, cause)
                     continue
-                frame = node.stamp(peer, messages)
+                frame = node.frame(peer, messages, self.now)
                 if tap:
                     tap(node, peer, frame)
                 other.inbox.append((name, through_bytes(frame) if by_bytes else frame))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gmsr.broker.census import Census
 from gmsr.broker.inlet import Inlet
-from gmsr.broker.wire import COMPLETION, JOB, Frame, Message
+from gmsr.broker.wire import COMPLETION, JOB, Frame, Message, stamped
 
 
 def inlet(**delays: float) -> tuple[Inlet, Census]:
@@ -167,3 +167,28 @@ def test_any_way_gives_each_frame_once_at_most_in_order_and_tells_every_gap(
     assert made.last("d1") == last
     if all(each.copies == 1 for each in sent) and frames == [frame(each.number, each.life) for each in sent]:
         assert [missed for _, _, missed in out] == [False] * len(sent), "a perfect way misses nothing"
+
+
+def sent_at(number: int, time: float) -> Frame:
+    life, _, messages = frame(number)
+    return life, number, stamped(messages, time)
+
+
+def test_a_delay_counts_from_when_a_frame_was_sent() -> None:
+    """Whatever of it the transport has taken; and nobody is told of more than what was sent."""
+    made, _ = inlet(d1=1.0)
+    assert taken(made, sent_at(1, 4.0), now=4.25) == []
+    assert made.deadline() == 5.0
+    assert taken(made, now=5.0) == [(1, 1, False)]
+    assert taken(made, sent_at(2, 5.0), now=7.5) == [(1, 2, False)]  # the transport took longer
+
+
+def test_a_frame_from_the_future_was_sent_now() -> None:
+    made, _ = inlet(d1=1.0)
+    assert taken(made, sent_at(1, 1e9), now=4.0) == []
+    assert made.deadline() == 5.0
+
+
+def test_who_expects_no_stamp_takes_it_off_all_the_same() -> None:
+    made, _ = inlet()
+    assert taken(made, sent_at(1, 0.0), frame(2)) == [(1, 1, False), (1, 2, False)]

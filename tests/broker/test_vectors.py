@@ -90,7 +90,7 @@ def test_the_protocol_in_words_tells_when_silence_means_death() -> None:
 
 def test_the_frame_that_the_protocol_takes_apart() -> None:
     words = FILE.with_name("PROTOCOL.md").read_text(encoding="utf-8")
-    told = re.findall(r"`(\[3, .*\])` is `([0-9a-f ]+)`", words)
+    told = re.findall(r"`(\[4, .*\])` is `([0-9a-f ]+)`", words)
     assert len(told) == 1
     content, frame = json.loads(told[0][0]), bytes.fromhex(told[0][1])
     assert decode(frame) == (content[1], content[2], [tuple(each) for each in content[3:]])

@@ -185,7 +185,7 @@ def test_a_refused_frame_leaves_no_trace_in_the_next() -> None:
     """Packer and unpacker are reused, or stateless: content too deep for either must not stick."""
     good = encode([(COMPLETION, 7)])
     for depth in (400, 600, 1100):
-        assert reason(b"\x94\x03\x01\x01" + b"\x91" * depth + b"\x90") in ("malformed", "kind")
+        assert reason(b"\x94\x04\x01\x01" + b"\x91" * depth + b"\x90") in ("malformed", "kind")
         assert encode([(COMPLETION, 7)]) == good
         assert decode(good) == (1, 1, [(COMPLETION, 7)])
 

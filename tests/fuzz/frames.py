@@ -22,6 +22,7 @@ from gmsr.broker.wire import (
     PROBE,
     REFUSED,
     REPORT,
+    SENT,
     WELCOME,
     Message,
     WireError,
@@ -39,12 +40,12 @@ NAMES = (RUN, "s1", "d1", "d2", "s2", "other", "", "é" * 31, "x" * 64)
 REMEMBERED = 32
 
 DISPATCHERS_VIEW = (
-    COMPLETION, COMPLETION, REPORT, HELD, PROBE, PONG, MISSED, REFUSED, WELCOME, LEAVING, BYE,
+    COMPLETION, SENT, REPORT, HELD, PROBE, PONG, MISSED, REFUSED, WELCOME, LEAVING, BYE,
     HELLO, JOB, PING, ASK, KINDS,
 )  # fmt: skip
 """What a dispatcher is told, the usual first. ``KINDS``: there is no such kind."""
 SERVERS_VIEW = (
-    JOB, JOB, JOB, PROBE, HELLO, PING, ASK, BYE,
+    JOB, JOB, SENT, PROBE, HELLO, PING, ASK, BYE,
     COMPLETION, REPORT, HELD, PONG, MISSED, REFUSED, WELCOME, LEAVING,
 )  # fmt: skip
 
@@ -120,6 +121,8 @@ class Writer:
                 return HELD, self._heard(tape, self.asked), more, *jobs
             case 5 | 8 | 12 | 13:  # BYE, MISSED, LEAVING, PROBE
                 return (kind,)
+            case 14:  # SENT
+                return SENT, tape.pick(FLOATS)
             case 6 | 7 | 9:  # PING, PONG, ASK
                 return kind, self._heard(tape, self.asked)
             case _:

@@ -12,6 +12,8 @@ from gmsr.launch.world.explore import play
 from gmsr.launch.world.scenario import scenario
 
 KNOWN, FRESH = 150, 100
+FOUND = (415,)
+"""Seeds of scenarios that once failed: a job given up on word of its server, which had taken in those before it."""
 
 
 def explored(first: int, last: int) -> dict[str, Any]:
@@ -33,6 +35,11 @@ def test_scenarios_of_known_seeds() -> None:
     assert found["lost"] > 0
     assert found["resent"] > 0
     assert found["faults"] > KNOWN
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_scenarios_that_once_failed(seed: int) -> None:
+    assert play(scenario(seed)).broken == []
 
 
 @pytest.mark.slow
