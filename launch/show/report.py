@@ -12,7 +12,7 @@ from gmsr.topology.errors import UserError
 
 from ..record.load import MISFIT, Run
 from ..record.text import number
-from . import alone, together, vega
+from . import alone, census, together, vega
 from .palette import DARK, LIGHT, chart_config
 from .parts import Figure, Section, Table
 from .shown import Shown, labelled
@@ -65,9 +65,9 @@ def _of_run(shown: Shown, several: bool) -> Chapter:
     if run.series:
         makers.append(partial(alone.over_time, shown))
     if run.summary:
-        makers += [
-            partial(each, shown) for each in (alone.agents, alone.messages, alone.faults, alone.fidelity)
-        ]
+        by_edge = [census.by_edge] if run.topology else []
+        parts = [alone.agents, alone.messages, *by_edge, alone.faults, alone.fidelity]
+        makers += [partial(each, shown) for each in parts]
     makers.append(partial(alone.again, shown))
     return _chapter(shown.key, shown.label, [shown], makers)
 
