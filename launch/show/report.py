@@ -13,6 +13,7 @@ from gmsr.topology.errors import UserError
 from ..record.load import MISFIT, Run
 from ..record.text import number
 from . import alone, census, together, vega
+from .figure import whole
 from .palette import DARK, LIGHT, chart_config
 from .parts import Figure, Section, Table
 from .shown import Shown, labelled
@@ -149,10 +150,5 @@ def _cell(value: object) -> str:
 
 def write(html: str, out: Path) -> None:
     """To a new file. Raises UserError where that cannot be done."""
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(html)
-    except FileExistsError as error:
-        raise UserError(f"--out: {out} exists; name a file that does not, nothing is overwritten") from error
-    except OSError as error:
-        raise UserError(f"--out: {out}: {error.strerror}; name a file that can be written") from error
+    with whole(out, "--out") as file:
+        file.write(html.encode())
