@@ -8,7 +8,6 @@ import pytest
 from matplotlib.figure import Figure
 
 from gmsr.launch.cli import main
-from gmsr.launch.commands import watch
 from gmsr.launch.show import figure
 from gmsr.topology.errors import UserError
 
@@ -51,7 +50,7 @@ def test_a_plot_is_interrupted(
 def test_a_watcher_is_interrupted(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(watch.time, "sleep", interrupt)
+    monkeypatch.setattr("gmsr.launch.commands.watch.time.sleep", interrupt)
     assert ended("watch", str(run)) == 130
     told = capsys.readouterr()
     assert "playing back" in told.out
