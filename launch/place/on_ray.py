@@ -189,17 +189,24 @@ class Ray(Ssh):
 
 def fetch(address: str, kept: Sequence[tuple[Host, str]], run_dir: Path) -> list[Gathered]:
     """Journals from nodes that keep them, through new doors; each host has what can be said of it."""
+    if not kept:
+        return []
     found = []
-    engine = None
     try:
-        for host, folder in kept:
-            try:
-                engine = engine or Engine(address)
-                (reached,) = engine.reach([host], {})
-                found += collect_all([(reached, folder)], run_dir)
-            except UserError as error:
-                found.append(Gathered(host.name, str(error)))
-    finally:
-        if engine:
+        engine = Engine(address)
+        try:
+            engine.nodes()  # one word for all if there is no cluster any more
+            for host, folder in kept:
+                found += _fetch(engine, host, folder, run_dir)
+        finally:
             engine.close()
+    except UserError as error:
+        found += [Gathered(host.name, str(error)) for host, _ in kept[len(found) :]]
     return found
+
+
+def _fetch(engine: Engine, host: Host, folder: str, run_dir: Path) -> list[Gathered]:
+    try:
+        return collect_all([(reached, folder) for reached in engine.reach([host], {})], run_dir)
+    except UserError as error:
+        return [Gathered(host.name, str(error))]

@@ -1,4 +1,4 @@
-"""A Ray cluster in network namespaces: its head where the launcher is, and a node on each host. Started side by side."""
+"""A Ray cluster in network namespaces: its head where the launcher is, and a node on each host."""
 
 import os
 import signal
