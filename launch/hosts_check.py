@@ -10,7 +10,7 @@ from .place.channel import QUIT_REAL_S
 from .place.clocks import Offset
 from .place.inventory import Host
 from .place.many import ANSWER_REAL_S
-from .place.on_ssh import DESCRIPTORS_AN_AGENT, MEMORY_AN_AGENT, START_REAL_S, SshLink, open_link
+from .place.on_ssh import DESCRIPTORS_AN_AGENT, MEMORY_AN_AGENT, START_REAL_S, FarLink, open_link
 from .record.text import AT_MOST, seconds, table
 
 
@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 def check(hosts: Sequence[Host]) -> list[Found]:
     """Try each: log in, start a nursery, measure its clock, and let each pair of hosts connect to each other."""
-    links: dict[str, SshLink] = {}
+    links: dict[str, FarLink] = {}
     problems: dict[str, list[str]] = {host.name: [] for host in hosts}
     clocks: dict[str, Offset] = {}
     try:
@@ -72,7 +72,7 @@ def check(hosts: Sequence[Host]) -> list[Found]:
     ]
 
 
-def _reach_each_other(links: Sequence[SshLink], problems: dict[str, list[str]]) -> None:
+def _reach_each_other(links: Sequence[FarLink], problems: dict[str, list[str]]) -> None:
     """Ports that the kernel chooses must be open between hosts."""
     for link in links:
         own = link.host

@@ -26,7 +26,14 @@ def fetch(run_dir: Path) -> list[Gathered]:
     wanted = [each for each in keepers if not launch or hosts.get(each["name"], {}).get("uncollected")]
     if not wanted:
         raise UserError(f"{run_dir}: no host keeps anything of this run; gmsr summary prints it")
-    found = collect_all([(_host(each), each["kept"]) for each in wanted], run_dir)
+    kept = [(_host(each), each["kept"]) for each in wanted]
+    address = wanted[0].get("ray")
+    if address:
+        from .place.on_ray import fetch as fetch_through
+
+        found = fetch_through(address, kept, run_dir)
+    else:
+        found = collect_all(kept, run_dir)
     for each in found:
         if each.host in hosts:
             hosts[each.host]["uncollected"] = each.why

@@ -1,7 +1,7 @@
-"""``--place``, ``--hosts``, ``--strategy``: from what the user said to a placement, and a host for every agent."""
+"""``--place``, ``--hosts``, ``--ray``, ``--strategy``: from what the user said to a placement."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -23,16 +23,53 @@ class Placing(NamedTuple):
     place: Callable[..., Place]  # called with ``survive``
 
 
-def placing(topology: Topology, place: str | None, inventory: Path | None, strategy: str) -> Placing:
-    """Raises UserError where what was said does not fit together, or the inventory is wrong."""
-    if place in (None, "local") and inventory is None:
-        return Placing(topology, Local)
-    if inventory is None:
-        raise UserError("--place: ssh needs an inventory of hosts; name one (--hosts FILE)")
+class Wish(NamedTuple):
+    """What the user said of where agents are to run."""
+
+    place: str | None = None  # local, ssh or ray
+    hosts: Path | None = None  # an inventory
+    strategy: str = "spread"
+    ray: str | None = None  # address of a cluster
+    nodes: int | None = None
+    labels: Mapping[str, str] = {}
+    resources: Mapping[str, float] = {}
+
+
+def placing(topology: Topology, wish: Wish) -> Placing:
+    """Raises UserError where what was said does not fit together, or hosts are not to be had."""
+    of_ray = (wish.ray, wish.nodes, wish.labels or None, wish.resources or None)
+    place = wish.place or (
+        "ssh" if wish.hosts else "ray" if any(each is not None for each in of_ray) else "local"
+    )
+    if place != "ssh" and wish.hosts:
+        raise UserError(
+            f"--hosts: is an inventory for --place ssh, and agents are to be placed by {place}; remove one"
+        )
+    if place != "ray" and any(each is not None for each in of_ray):
+        raise UserError(
+            "--place: --ray, --nodes, --node-labels and --node-resources are for --place ray; remove them"
+        )
     if place == "local":
-        raise UserError("--hosts: local agents all run on this machine; remove it, or use --place ssh")
-    hosts = read(inventory)
-    placed = assign(topology, hosts, strategy)
-    degrees = Counter(end for edge in placed.edges for end in (edge.dispatcher, edge.server))
-    widest = max(degrees.values(), default=0)
-    return Placing(placed, partial(Ssh, hosts, placed.hosts, widest))
+        return Placing(topology, Local)
+    if place == "ray":
+        return _on_ray(topology, wish)
+    if wish.hosts is None:
+        raise UserError("--place: ssh needs an inventory of hosts; name one (--hosts FILE)")
+    hosts = read(wish.hosts)
+    placed = assign(topology, hosts, wish.strategy)
+    return Placing(placed, partial(Ssh, hosts, placed.hosts, _widest(placed)))
+
+
+def _on_ray(topology: Topology, wish: Wish) -> Placing:
+    from .place.on_ray import Choice, Ray, find
+
+    choice = Choice(wish.ray or "auto", wish.nodes, wish.labels, wish.resources)
+    hosts = find(choice)
+    placed = assign(topology, hosts, wish.strategy)
+    return Placing(placed, partial(Ray, choice, hosts, placed.hosts, _widest(placed)))
+
+
+def _widest(topology: Topology) -> int:
+    """Most edges of one agent."""
+    degrees = Counter(end for edge in topology.edges for end in (edge.dispatcher, edge.server))
+    return max(degrees.values(), default=0)

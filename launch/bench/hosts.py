@@ -15,7 +15,7 @@ from gmsr.topology.curves import Hyperbolic, Multicore
 from gmsr.topology.graph import Dispatcher, Edge, Server, Topology
 
 from .. import plan
-from ..placing import placing
+from ..placing import Wish, placing
 from ..record.text import number, seconds, table
 from ..run import run
 from ..show.progress import Progress
@@ -78,7 +78,7 @@ def crowd(inventory: Path, minutes: float) -> dict[str, Any]:
         tuple(Server(f"s{number}", Hyperbolic(2.0 * size, 2.0)) for number in range(half)),
         tuple(Edge(f"d{one}", f"s{(one + step) % half}") for one in range(half) for step in range(3)),
     )
-    placed = placing(topology, "ssh", inventory, "spread")
+    placed = placing(topology, Wish(hosts=inventory))
     options = plan.Options(duration=60.0 * minutes, warmup=6.0 * minutes)
     with tempfile.TemporaryDirectory(prefix="gmsr-bench-") as folder:
         summary = run(placed.topology, options, Path(folder) / "run", Progress(label="crowd"), placed.place)

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import AS_JSON, FILE, announce, emit, numbers, opened, place_options, run_options
+
+if TYPE_CHECKING:
+    from ..placing import Wish
 
 
 @click.command()
@@ -33,9 +36,7 @@ def command(
     as_json: bool,
     load: float | None,
     pace: str,
-    place: str | None,
-    hosts: Path | None,
-    strategy: str,
+    wish: "Wish",
     learn: bool,
     **chosen: Any,
 ) -> None:
@@ -52,7 +53,7 @@ def command(
     from ..run import run
     from ..show.progress import Progress
 
-    topology, started_by = placing(opened(file, load, learn), place, hosts, strategy)
+    topology, started_by = placing(opened(file, load, learn), wish)
     names = split(policies)
     options = plan.options(topology, **chosen)._replace(policy=names[0] if names else "")
     play: Callable[..., Any] = partial(run, place=started_by)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,13 +57,44 @@ _FAULTS: list[Callable[[Any], Any]] = [
 ]
 
 
+def pairs(
+    kind: Callable[[str], Any],
+) -> Callable[[click.Context, click.Parameter, str | None], dict[str, Any]]:
+    """What reads ``KEY=VALUE,…``; empty where nothing was said."""
+
+    def read(_context: click.Context, _option: click.Parameter, text: str | None) -> dict[str, Any]:
+        try:
+            return {
+                name: kind(value)
+                for name, value in (piece.split("=") for piece in (text or "").split(",") if piece)
+            }
+        except ValueError as error:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE, separated by commas") from error
+
+    return read
+
+
 _PLACE: list[Callable[[Any], Any]] = [
     click.option(
         "--place",
-        type=click.Choice(["local", "ssh"]),
-        help="Where agents run [default: local, or ssh if --hosts is given].",
+        type=click.Choice(["local", "ssh", "ray"]),
+        help="Where agents run [default: local, ssh if --hosts is given, ray if --ray is].",
     ),
     click.option("--hosts", type=click.Path(path_type=Path), help="An inventory of hosts."),
+    click.option(
+        "--ray", metavar="ADDRESS", help="A Ray cluster [default: the one that this machine is in]."
+    ),
+    click.option("--nodes", type=click.IntRange(1), help="So many of its nodes [default: all that fit]."),
+    click.option(
+        "--node-labels", "labels", callback=pairs(str), metavar="KEY=VALUE,…", help="That a node must have."
+    ),
+    click.option(
+        "--node-resources",
+        "resources",
+        callback=pairs(float),
+        metavar="NAME=AMOUNT,…",
+        help="That a node must have, and that a run holds there.",
+    ),
     click.option(
         "--strategy",
         type=click.Choice(["spread", "pack", "together", "apart"]),
@@ -74,10 +106,18 @@ _PLACE: list[Callable[[Any], Any]] = [
 
 
 def place_options(command: Any) -> Any:
-    """What ``run`` and ``compare`` share, of where agents run."""
+    """What ``run`` and ``compare`` share, of where agents run: a ``placing.Wish``, as ``wish``."""
+
+    @wraps(command)
+    def wished(**given: Any) -> Any:
+        from ..placing import Wish
+
+        return command(wish=Wish(**{name: given.pop(name) for name in Wish._fields}), **given)
+
+    made: Any = wished
     for option in reversed(_PLACE):
-        command = option(command)
-    return command
+        made = option(made)
+    return made
 
 
 def fault_options(command: Any) -> Any:

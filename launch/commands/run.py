@@ -21,6 +21,7 @@ from .options import (
 if TYPE_CHECKING:
     from gmsr.topology.graph import Topology
 
+    from ..placing import Wish
     from ..plan import Options
     from ..show.progress import Progress
 
@@ -54,9 +55,7 @@ def command(
     as_json: bool,
     load: float | None,
     pace: str,
-    place: str | None,
-    hosts: Path | None,
-    strategy: str,
+    wish: "Wish",
     learn: bool,
     **chosen: Any,
 ) -> int | None:
@@ -66,14 +65,15 @@ def command(
     from .. import plan
     from ..faults.scheduled import scheduled
     from ..pace import resolve
+    from ..place.local import Local
     from ..placing import placing
     from ..run import Interrupted, run
 
-    if watch and hosts:
+    topology, started_by = placing(opened(file, load, learn), wish)
+    if watch and started_by is not Local:
         raise UserError(
             "--watch: agents on several hosts have no door here that a page could ask; use --live"
         )
-    topology, started_by = placing(opened(file, load, learn), place, hosts, strategy)
     schedule, delivery = chosen.pop("faults"), chosen.pop("delivery")
     chosen["again"], chosen["drop"] = delivery == "at-least-once", chosen.pop("drop_orphans")
     options = plan.options(topology, **chosen)

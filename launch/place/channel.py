@@ -4,7 +4,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
@@ -20,15 +20,21 @@ STUCK_REAL_S = 60.0
 class Channel:
     """Commands go out, events come in. ``lost``: nobody is at the other end any more; no call raises for that.
 
-    ``errors``: where the process's standard error goes; None: to ours.
+    ``errors``: where the process's standard error goes; None: to ours. ``environment``: None: ours.
     """
 
-    def __init__(self, command: Sequence[str], errors: IO[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        errors: IO[bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
+            env=environment,
             bufsize=0,
             start_new_session=True,  # so that a terminal's Ctrl-C reaches the launcher alone
         )

@@ -12,6 +12,9 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from glob import glob
 from hashlib import sha256
 from typing import Any
 
@@ -90,6 +93,17 @@ class Far:
     def discard(self) -> None:
         """Nothing in it is worth anything."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def kept(words: Sequence[str], pid: int) -> bool:
+    """Whether a nursery that was started with these words has left its folder."""
+    folders = [word.partition("=")[2] for word in words if word.startswith("--far=")]
+    for parent in folders:
+        for lock in glob(f"{parent or tempfile.gettempdir()}/{PREFIX}*/{LOCK}"):  # noqa: PTH207
+            with suppress(OSError), open(lock, encoding="ascii") as file:  # noqa: PTH123
+                if file.read() == str(pid):
+                    return True
+    return False
 
 
 def _memory() -> int:

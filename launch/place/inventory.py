@@ -55,6 +55,14 @@ class InventoryFile(Strict):
     hosts: Annotated[list[HostEntry], Meta(min_length=1)]
 
 
+class Door(NamedTuple):
+    """Of an ``outpost`` on a host where an engine has put us."""
+
+    address: str
+    key: str  # its own, public
+    ours: str  # what ``relay`` wants in its environment
+
+
 class Host(NamedTuple):
     """A machine that agents may run on. Empty: nothing was said."""
 
@@ -64,6 +72,8 @@ class Host(NamedTuple):
     python: str = sys.executable
     folder: str = ""
     agents: int | None = None
+    node: str = ""  # of a cluster, as its engine calls it
+    door: Door | None = None  # how it is reached there
 
     @property
     def on_network(self) -> str:

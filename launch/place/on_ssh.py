@@ -4,8 +4,10 @@ ssh asks nothing (BatchMode) and believes no host that it does not know already 
 a host but the installed package, started by this connection, and gone with it.
 """
 
+import os
 import shlex
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -20,6 +22,7 @@ from .far import code
 from .inventory import Host
 from .journals import ARRIVED, receive
 from .many import Gathered, Link, Many
+from .relay import OWN_KEY
 
 CONNECT_REAL_S = 10
 START_REAL_S = 30.0
@@ -52,17 +55,26 @@ def command(host: Host, *words: str) -> list[str]:
 
 def module(host: Host, name: str, *words: str) -> list[str]:
     """What runs a module of this folder on a host."""
+    if host.door:
+        relay = [sys.executable, "-P", "-m", "gmsr.launch.place.relay"]
+        return [*relay, host.door.address, host.door.key, name, *words]
     return command(host, host.python, "-P", "-m", f"gmsr.launch.place.{name}", *words)
 
 
-class SshLink(Link):
+def environment(host: Host) -> dict[str, str] | None:
+    """Of that command; None: ours."""
+    return {**os.environ, OWN_KEY: host.door.ours} if host.door else None
+
+
+class FarLink(Link):
     """A host and the process that reaches it."""
 
     def __init__(self, host: Host, survive: bool) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 closed with the link
         words = ["--survive"] if survive else []
         try:
-            channel = Channel(module(host, "nursery", f"--far={host.folder}", *words), self._errors)
+            nursery = module(host, "nursery", f"--far={host.folder}", *words)
+            channel = Channel(nursery, self._errors, environment(host))
         except OSError:
             self._errors.close()
             raise
@@ -83,7 +95,7 @@ class SshLink(Link):
         if self.facts.get("code") != code():
             raise self._refused(
                 f"another version of gmsr is installed there ({self.facts.get('code')}, here {code()}); "
-                "put this one there (gmsr hosts install)"
+                f"put this one there: {_install(self.host)}"
             )
 
     def check(self, agents: int, widest: int) -> None:
@@ -147,10 +159,14 @@ def explain(host: Host, status: int, words: str) -> str:
             f"there is no interpreter {host.python}; mend python in the inventory, or run gmsr hosts install"
         )
     if "No module named" in words or "ModuleNotFoundError" in words:
-        return f"{host.python} there has no gmsr ({last}); run gmsr hosts install"
+        return f"{'Ray' if host.node else host.python} there has no gmsr ({last}); {_install(host)}"
     if "nknown option" in words:
         return f"{host.python} there is older than Python 3.11; mend python in the inventory"
     return last or "its nursery ended without a word"
+
+
+def _install(host: Host) -> str:
+    return "add it to the environment that Ray runs in" if host.node else "run gmsr hosts install"
 
 
 class Ssh(Many):
@@ -160,7 +176,7 @@ class Ssh(Many):
         self, hosts: Sequence[Host], where: Mapping[str, str], widest: int = 0, survive: bool = False
     ) -> None:
         used = [host for host in hosts if host.name in set(where.values())]
-        links: list[SshLink] = []
+        links: list[FarLink] = []
         super().__init__((), where)
         try:
             for host in used:  # all at once: each takes its half a second
@@ -181,10 +197,10 @@ class Ssh(Many):
         return collect_all([(link.host, link.facts["folder"]) for link in links], run_dir)
 
 
-def open_link(host: Host, survive: bool) -> SshLink:
+def open_link(host: Host, survive: bool) -> FarLink:
     """Begin to reach a host. Raises UserError if there is nothing here to do it with."""
     try:
-        return SshLink(host, survive)
+        return FarLink(host, survive)
     except FileNotFoundError as error:
         mend = "install OpenSSH's client" if host.ssh else "mend python in the inventory"
         raise UserError(f"host {host.name}: there is no {error.filename} here; {mend}") from error
@@ -206,6 +222,7 @@ def collect(host: Host, folder: str, run_dir: Path) -> str:
             stderr=errors,
             bufsize=0,  # the stream has no end until we have said that it has arrived
             start_new_session=True,
+            env=environment(host),
         )
         assert process.stdin is not None
         assert process.stdout is not None
