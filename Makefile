@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint fuzz install clean
+.PHONY: demo test lint docs fuzz install clean
 
 demo: install
 	$(BIN)/gmsr demo
@@ -15,6 +15,10 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation site, in runs/site; open runs/site/docs/index.html.
+docs: install
+	$(BIN)/sphinx-build -q -W --keep-going -b html -c docs . runs/site
 
 # Inputs a target (tests/fuzz/README.md). What is new goes to runs/fuzz, and so does an input that fails.
 FUZZ_RUNS ?= 100000

@@ -113,7 +113,7 @@ class Dispatcher(Care):
         return self._due
 
     def order(self, order: Mapping[str, Any], now: float) -> None:
-        """The operator's: ``surge`` (factor), ``drain``, ``join`` (peer, weight). Others are passed over."""
+        """The operator's: ``surge`` (factor), ``policy`` (policy, options), ``drain``, ``join`` (peer, weight)."""
         self._obey(order, now)
         self._foresee()
 
@@ -124,6 +124,8 @@ class Dispatcher(Care):
         match order:
             case {"tell": "surge", "factor": float(factor)} if LEAST_FACTOR <= factor <= MOST_FACTOR:
                 offering.surge(factor, now)
+            case {"tell": "policy", "policy": str(target), "options": dict(options)}:
+                self.sight.follow(target, options)
             case {"tell": "drain"} if offering.phase != CLOSING:
                 offering.drain()
                 self._move_on(now)

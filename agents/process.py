@@ -8,7 +8,7 @@ import mmap
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from gmsr.broker.census import Census
@@ -26,7 +26,7 @@ from .loop import Loop
 from .machine import Machine
 from .offering import Offering
 from .server import Server
-from .sight import Sight
+from .sight import Make, Sight
 from .spec import DispatcherSpec, ServerSpec, load
 from .suspicion import PATIENCE, Suspicion
 from .telemetry import Telemetry
@@ -114,7 +114,11 @@ def server(spec: ServerSpec, rows: Rows) -> Server:
 def dispatcher(spec: DispatcherSpec, rows: Rows) -> Dispatcher:
     """The state machine of a dispatcher."""
     random = stream(spec["seed"], spec["id"], "policy")
-    rule, chosen = load(spec["policy"]), spec["options"]
+
+    def find(target: str, options: Mapping[str, str]) -> tuple[Make, str]:
+        rule = load(target)
+        return lambda view: rule(view, random, **options), sys.modules[rule.__module__].__file__ or ""
+
     jobs = workload(
         spec["arrivals"],
         spec["sizes"],
@@ -128,10 +132,8 @@ def dispatcher(spec: DispatcherSpec, rows: Rows) -> Dispatcher:
     travel = [2.0 * spec["delays"].get(server, 0.0) / terms.size for server in spec["servers"]]
     view = View(spec["servers"], spec["reads"], spec["weights"], travel)
     extra = len(spec["extras"]) + spec["corrected"]
-    home = sys.modules[rule.__module__].__file__ or ""
-    sight = Sight(
-        view, lambda view: rule(view, random, **chosen), extra, spec["corrected"], asking is not None, home
-    )
+    make, home = find(spec["policy"], spec["options"])
+    sight = Sight(view, make, extra, spec["corrected"], asking is not None, home, find)
     return Dispatcher(
         spec["run"],
         spec["id"],

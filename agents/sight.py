@@ -1,13 +1,15 @@
 """What a dispatcher sees of its servers, and how it chooses by it: view, policy, local correction, ages of views.
 
 The policy is made anew whenever the candidates have changed, unless it has a method ``changed``: then it is told so.
+Another takes its place when the operator wants that.
 Where the dispatcher asks (``feeds.asking``) the candidates are those who have answered, others for each job.
 
 A policy may be anybody's code. What it raises is kept as ``failure``, its own frames alone, and it is asked no more;
 the dispatcher then ends the run in order. What we raise ourselves is no policy's, and passes through.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
 from typing import Any
 
 from .ages import Ages
@@ -20,26 +22,31 @@ NO_POLICY = -1
 RAISED = (Exception, SystemExit)
 """What a policy may raise without ending more than itself."""
 
+Make = Callable[[View], Policy]
+Find = Callable[[str, Mapping[str, str]], tuple[Make, str]]
+"""From module:Class and options to what makes such a policy, and the file that the class stands in."""
+
 
 class Sight:
     """One dispatcher's. Servers go by their numbers. ``extra``: a report has so many values beside the policy's and
     its time; ``corrected``: it allows for local correction; ``asks``: each job has candidates of its own; ``home``: the
-    file of the policy's class.
+    file of the policy's class; ``find``: other policies.
     """
 
     __slots__ = (
-        "_age", "_correction", "_home", "_learn", "_make", "_policy", "_sample", "_touch", "ages", "asks", "failure",
-        "view", "width",
+        "_age", "_correction", "_find", "_home", "_learn", "_make", "_policy", "_sample", "_touch", "ages", "asks",
+        "failure", "view", "width",
     )  # fmt: skip
 
     def __init__(
         self,
         view: View,
-        make: Callable[[View], Policy],
+        make: Make,
         extra: int = 0,
         corrected: bool = False,
         asks: bool = False,
         home: str = "",
+        find: Find | None = None,
     ) -> None:
         self.view = view
         self.asks = asks
@@ -48,6 +55,7 @@ class Sight:
         """Of a report: kind, time, values."""
         self.failure = ""
         self._home = home
+        self._find = find
         self._make = make
         self._policy: Any = None
         self._learn: Callable[[int, float], None] | None = None
@@ -133,6 +141,16 @@ class Sight:
         if self._correction:
             self._correction.born(server)
 
+    def follow(self, target: str, options: Mapping[str, str]) -> None:
+        """Another policy chooses from now on; it reads of the reports what it knows."""
+        if self._find is None or self.failure:
+            return
+        self._dismiss()
+        try:
+            self._make, self._home = self._find(target, options)
+        except RAISED as error:
+            self._end(error, error.__traceback__)
+
     def enter(self, server: int) -> None:
         """It can be chosen again."""
         self.view.enter(server)
@@ -183,6 +201,9 @@ class Sight:
             trace = trace.tb_next
         if trace is None:
             raise error
+        return self._end(error, trace)
+
+    def _end(self, error: BaseException, trace: TracebackType | None) -> int:
         from traceback import format_exception  # what agents do not need as a rule is not loaded
 
         self.failure = self.failure or "".join(format_exception(type(error), error, trace))

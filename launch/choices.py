@@ -1,7 +1,8 @@
 """What ``--policy`` and ``--feed`` name, resolved to classes that can be constructed before anything starts."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -64,8 +65,48 @@ def choose(policy: str, feed: str = "") -> Choice:
     ``feed``: NAME with ``:key=value,…``; empty: the one that the policy is published with, else the default. Raises
     UserError where there is none, it does not take these options, or does not carry what the policy reads.
     """
-    named, given = _parsed("--policy", policy, "NAME or module:Class")
-    target = ":".join(named) if len(named) == 2 else _registered(named[0])
+    target, given, reads = _resolved(policy)
+    return Choice(
+        policy, target, given, reads, told(feed or getattr(load(target), "feed", DEFAULT_FEED), policy, reads)
+    )
+
+
+def succeed(policy: str, carried: Sequence[str]) -> None:
+    """Raise UserError where dispatchers cannot be given this policy in mid-run; ``carried``: what reports tell."""
+    target, _, reads = _resolved(policy)
+    if target == POLICIES["oracle"]:
+        raise UserError("--policy: oracle is told the best split before a run; begin with it")
+    if more := [quantity for quantity in reads if quantity not in carried]:
+        raise UserError(
+            f"--policy: {policy} reads {', '.join(more)}, and this run's reports carry "
+            f"{', '.join(carried) or 'nothing'}; begin a run with a policy that reads both"
+        )
+
+
+def named(policy: str) -> tuple[str, dict[str, str]]:
+    """Of ``NAME`` or ``module:Class`` with ``:key=value,…``: module:Class, and options. Raises UserError."""
+    names, given = _parsed("--policy", policy, "NAME or module:Class")
+    return ":".join(names) if len(names) == 2 else _registered(names[0]), given
+
+
+def own(policy: str) -> bool:
+    """Whether that is module:Class, of the user's, and no name. Raises UserError."""
+    return policy.startswith(named(policy)[0])
+
+
+def successors(carried: Sequence[str]) -> list[str]:
+    """Names of policies that dispatchers can be given in mid-run."""
+    found = []
+    for name in _names():
+        with suppress(UserError):
+            succeed(name, carried)
+            found.append(name)
+    return found
+
+
+def _resolved(policy: str) -> tuple[str, dict[str, str], tuple[str, ...]]:
+    """module:Class, options and what it reads, of a policy that has chosen once."""
+    target, given = named(policy)
     rule = _load(policy, target)
     reads = getattr(rule, "reads", None)
     if not isinstance(reads, tuple) or not callable(getattr(rule, "choose", None)):
@@ -83,9 +124,7 @@ def choose(policy: str, feed: str = "") -> Choice:
             f"--policy: {target} must read {' and '.join(SLOPES)} together, in this order and last"
         )
     _rehearse(policy, rule, reads, given)
-    return Choice(
-        policy, target, given, reads, told(feed or getattr(rule, "feed", DEFAULT_FEED), policy, reads)
-    )
+    return target, given, reads
 
 
 def told(text: str, policy: str, reads: tuple[str, ...]) -> Told:
@@ -166,11 +205,16 @@ def _parsed(option: str, text: str, form: str) -> tuple[list[str], dict[str, str
 def _registered(name: str) -> str:
     if name in POLICIES:
         return POLICIES[name]
-    installed = {point.name: point.value for point in entry_points(group="gmsr.policies")}
-    if name in installed:
-        return installed[name]
-    known = [*POLICIES, *sorted(installed)]
+    known = _names()
+    if name in known:
+        return known[name]
     raise UserError(f"--policy: {name!r} is unknown; {_instead(name, known)}, or module:Class")
+
+
+def _names() -> dict[str, str]:
+    """All names, ours and of installed packages, and their module:Class."""
+    installed = sorted((point.name, point.value) for point in entry_points(group="gmsr.policies"))
+    return {**dict(installed), **POLICIES}
 
 
 def _instead(name: str, known: Iterable[str]) -> str:

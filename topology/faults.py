@@ -22,13 +22,16 @@ LIVE_ONLY = ("kill-launcher", "kill-telemetry", "lose-host")
 """The model has neither launcher nor telemetry nor hosts."""
 SIMULATED_ONLY = ("reorder",)
 """ZeroMQ keeps the order of a connection's frames."""
-KINDS = (*DOWN, "join", "slow", "surge", *ON_EDGES, *LIVE_ONLY)
+KINDS = (*DOWN, "join", "slow", "surge", "policy", *ON_EDGES, *LIVE_ONLY)
+HARMLESS = ("slow", "surge", "policy")
+"""No message is lost by these, and nobody is to notice them."""
 
-ROLES = {"slow": "server", "surge": "dispatcher"}
+ROLES = {"slow": "server", "surge": "dispatcher", "policy": "dispatcher"}
 """Kinds that are about one side only; the field that names the agent is called like it."""
 VALUES = {
     "slow": ("factor", "curve"),
     "surge": ("factor",),
+    "policy": ("policy",),
     "delay": ("seconds", "jitter"),
     "loss": ("share",),
     "duplicate": ("share",),
@@ -54,6 +57,7 @@ class Fault(NamedTuple):
     seconds: float = 0.0  # one way, on top of the edge's own (delay)
     jitter: float = 0.0  # uniform extra in [0, jitter] (delay)
     hosts: tuple[str, ...] = ()  # that it names; its agents and edges are those there
+    policy: str = ""  # that dispatchers follow from then on, until the next such change (policy)
 
     def describe(self) -> str:
         """A few words: 'cut d1-s1', 'crash s1', 'slow s1 ×0.5'."""
@@ -96,6 +100,8 @@ class Fault(NamedTuple):
     def _how(self) -> str:
         if self.curve is not None:
             return f"to {self.curve['kind']}"
+        if self.kind == "policy":
+            return f"to {self.policy}"
         if self.kind in ("slow", "surge"):
             return f"×{self.factor:g}"
         if self.kind == "delay":
@@ -122,7 +128,8 @@ def make(plain: Mapping[str, Any], edges: Iterable["Edge"], where: Mapping[str, 
         pairs = ((dispatcher, server),)
     else:
         one = [plain[field] for field in ("agent", "server", "dispatcher") if field in plain]
-        agents = tuple(dict.fromkeys(plain.get("group", one)))
+        everybody = [edge.dispatcher for edge in edges] if kind == "policy" else []
+        agents = tuple(dict.fromkeys(plain.get("group", one) or everybody))
         if kind in ON_EDGES:
             pairs = crossing(agents, edges)
     values = {name: plain[name] for name in VALUES.get(kind, ()) if name in plain}
@@ -256,7 +263,9 @@ def _overlaps(faults: Sequence[Fault]) -> list[str]:
 
 
 def _holds(fault: Fault) -> list[tuple[str, ...]]:
-    """What no other fault may hold while this one lasts; what never ends can happen once."""
+    """What no other fault may hold while this one lasts; what never ends can happen once, but for another policy."""
+    if fault.kind == "policy":
+        return []
     if fault.kind in ON_EDGES:
         return [(fault.kind, *pair) for pair in fault.edges]
     if fault.hosts:

@@ -23,6 +23,7 @@ from .format import (
     FaultEntry,
     FaultsFile,
     LlmSpec,
+    PolicyChange,
     ServerEntry,
     SizesEntry,
     Slow,
@@ -100,6 +101,8 @@ def _faults(
         plain: dict[str, Any] = msgspec.to_builtins(entry)
         if plain["kind"] in faults.ON_EDGES:
             _exactly_one(plain, ("edge", "agent", "group", "hosts"), where)
+        if isinstance(entry, PolicyChange) and {"dispatcher", "group"} <= plain.keys():
+            raise UserError(f"{where}: dispatcher and group are given; keep one, or none for all dispatchers")
         if isinstance(entry, Slow):
             _exactly_one(plain, ("factor", "curve"), where)
             if not isinstance(entry.curve, UnsetType):

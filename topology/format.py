@@ -247,6 +247,14 @@ class Surge(LastingFault, kw_only=True, tag_field="kind", tag="surge"):
     factor: Positive
 
 
+class PolicyChange(FaultSpec, kw_only=True, tag_field="kind", tag="policy"):
+    """Dispatchers follow another policy, until the next such change; all of them, if none is named."""
+
+    policy: str
+    dispatcher: str | UnsetType = UNSET
+    group: Annotated[list[str], Meta(min_length=1)] | UnsetType = UNSET
+
+
 class Cut(EdgeFault, tag_field="kind", tag="cut"):
     """Nothing passes."""
 
@@ -285,7 +293,7 @@ class LoseHost(FaultSpec, kw_only=True, tag_field="kind", tag="lose-host"):
 
 
 FaultEntry = (
-    Crash | Freeze | Drain | Join | Slow | Surge | Cut | Delay | Loss | Duplicate | Reorder
+    Crash | Freeze | Drain | Join | Slow | Surge | PolicyChange | Cut | Delay | Loss | Duplicate | Reorder
     | KillLauncher | KillTelemetry | LoseHost
 )  # fmt: skip
 

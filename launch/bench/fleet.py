@@ -10,6 +10,8 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +60,10 @@ def testbed(rate: float, feed: str = "", edges: str = "ipc") -> dict[str, Any]:
         "rate": rate,
         "carried": summary["valid"] and late["max"] < BEHIND_S and not summary["jobs"]["in_flight"],
         "jobs_per_s": summary["jobs"]["completed"] / RUN_S,
-        "cpu_us_per_job": 1e6 * cpu / rate,
-        "cores": cpu,
+        "cpu_us_per_job": 1e6 * cpu / rate
+        if cpu
+        else None,  # on a machine that is full nobody may have answered
+        "cores": cpu or None,
         "late_ms_p99": 1e3 * late["p99"],
         "late_ms_max": 1e3 * late["max"],
         "messages_per_job": summary["messages"]["per_job"],
@@ -125,21 +129,22 @@ def measure(repeats: int) -> dict[str, Any]:
             f"{carried[-1]:g} jobs/s were carried once, and then no more: the machine is too noisy"
         )
 
-    def median(key: str, index: int) -> float:
-        return float(statistics.median(pair[index][key] for pair in both))
-
+    known = [(ours, bare) for ours, bare in both if ours["cpu_us_per_job"]]
     return {
         "ladders": ladders,
-        "jobs_per_s": median("jobs_per_s", 0),
-        "cpu_us_per_job": median("cpu_us_per_job", 0),
-        "echoes_per_s": median("echoes_per_s", 1),
-        "cpu_us_per_echo": median("cpu_us_per_echo", 1),
-        "ratio_rate": statistics.median(ours["jobs_per_s"] / bare["echoes_per_s"] for ours, bare in both),
-        "ratio_cpu": statistics.median(
-            ours["cpu_us_per_job"] / bare["cpu_us_per_echo"] for ours, bare in both
-        ),
+        "jobs_per_s": _median(ours["jobs_per_s"] for ours, _ in both),
+        "cpu_us_per_job": _median(ours["cpu_us_per_job"] for ours, _ in known),
+        "echoes_per_s": _median(bare["echoes_per_s"] for _, bare in both),
+        "cpu_us_per_echo": _median(bare["cpu_us_per_echo"] for _, bare in both),
+        "ratio_rate": _median(ours["jobs_per_s"] / bare["echoes_per_s"] for ours, bare in both),
+        "ratio_cpu": _median(ours["cpu_us_per_job"] / bare["cpu_us_per_echo"] for ours, bare in known),
         "repeats": len(both),
     }
+
+
+def _median(values: Iterable[float]) -> float:
+    known = list(values)
+    return statistics.median(known) if known else nan
 
 
 def text(found: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ def measure(inventory: Path | None, minutes: float, repeats: int) -> dict[str, A
         kind: {
             "jobs_per_s": highest(kind),
             "cpu_us_per_job": statistics.median(
-                pair[kind].get("cpu_us_per_job", float("nan")) for pair in pairs
+                pair[kind].get("cpu_us_per_job") or float("nan") for pair in pairs
             ),
             "round_trip_s": statistics.median(pair[kind]["trip_s"] for pair in pairs),
         }

@@ -99,6 +99,16 @@ def surge(run: Path, dispatcher: str, factor: float, lasts: float | None, as_jso
     _inject(run, {"kind": "surge", "dispatcher": dispatcher, "factor": factor, "for": lasts}, as_json)
 
 
+@_kind(
+    "policy", "Give DISPATCHERs POLICY (NAME or module:Class), all if none is named, until the next change."
+)
+@click.argument("policy")
+@click.argument("dispatchers", nargs=-1, metavar="[DISPATCHER]...")
+def policy_(run: Path, policy: str, dispatchers: tuple[str, ...], as_json: bool) -> None:
+    """Another policy."""
+    _inject(run, {"kind": "policy", "policy": policy, "group": [*dispatchers] or None}, as_json)
+
+
 @_kind("cut", "Let nothing pass.")
 @where
 @LASTS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .options import words
+from .options import AS_JSON, emit, words
 
 WHAT = ("latency", "tail", "workload", "over-time", "marginals", "servers", "splits")
 """As ``show.plots.PANELS``, which takes numpy to load."""
@@ -20,7 +20,8 @@ WHAT = ("latency", "tail", "workload", "over-time", "marginals", "servers", "spl
     "--out", "-o", type=click.Path(path_type=Path), default=Path("plot.pdf"), show_default=True,
     help="A .pdf, .svg or .png file to make.",
 )  # fmt: skip
-def command(runs: tuple[Path, ...], what: list[str], out: Path) -> None:
+@AS_JSON
+def command(runs: tuple[Path, ...], what: list[str], out: Path, as_json: bool) -> None:
     """Plot the run directories RUN for a paper, each in a colour of its own.
 
     latency: distribution. tail: its complement, logarithmic. workload: ΣN beside the optimum. over-time: mean latency.
@@ -38,4 +39,9 @@ def command(runs: tuple[Path, ...], what: list[str], out: Path) -> None:
             raise UserError(f"--what: {name!r} is unknown; choose from {', '.join(WHAT)}")
     writable(out, "--out")
     draw(labelled([load(run) for run in runs]), what, out)
-    click.echo(f"{out}: drawn")
+    if as_json:
+        emit(
+            {"file": str(out), "bytes": out.stat().st_size, "runs": [str(run) for run in runs], "what": what}
+        )
+    else:
+        click.echo(f"{out}: drawn")

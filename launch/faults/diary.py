@@ -51,7 +51,20 @@ def episodes(told: Iterable[Happening], edges: Sequence[Edge]) -> list[Episode]:
             found[each.number] = Episode(each.number, fault, each.t, inf, each.by)
         elif each.event == "end" and each.number in found:
             found[each.number] = found[each.number]._replace(until=each.t)
-    return list(found.values())
+    return _succeeded(list(found.values()))
+
+
+def _succeeded(found: list[Episode]) -> list[Episode]:
+    """A policy lasts until the last of its dispatchers has been given another."""
+    changes = [each for each in found if each.fault.kind == "policy"]
+    for index, each in enumerate(changes):
+        left = set(each.fault.agents)
+        for later in changes[index + 1 :]:
+            left -= set(later.fault.agents)
+            if not left:
+                found[found.index(each)] = each._replace(until=later.at)
+                break
+    return found
 
 
 def in_force(run_dir: Path, edges: Sequence[Edge]) -> list[Episode]:

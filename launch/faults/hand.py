@@ -5,13 +5,17 @@ import signal
 import time
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from gmsr.topology.errors import UserError
 from gmsr.topology.explain import Refused, convert
-from gmsr.topology.faults import DOWN, Fault, make, problems
+from gmsr.topology.faults import DOWN, HARMLESS, Fault, make, problems
 from gmsr.topology.format import FaultsFile
 
+from ..choices import own, succeed
 from ..operate import Testbed
 from ..record.folder import Folder, Happening, tell
 from .diary import begin_by_hand, in_force, line
@@ -82,11 +86,21 @@ class ByHand:
 def _possible(testbed: Testbed, folder: Folder, plain: dict[str, Any]) -> Fault:
     topology = folder.topology
     fault = make({**plain, "at": testbed.require_time()}, topology.edges)
+    if fault.kind == "policy":
+        _loadable(testbed, fault.policy)
+        succeed(fault.policy, folder.plan["reads"])
     there = [each.fault for each in in_force(testbed.run_dir, topology.edges)]
     for problem in problems([*there, fault], topology, inf):
         raise UserError(re.sub(r"faults\[\d+\]: ", "", problem))
     running = {each.id for each in testbed.agents() if each.state != "dead"}
-    for name in fault.agents if fault.kind in (*DOWN, "slow", "surge") else ():
+    for name in fault.agents if fault.kind in (*DOWN, *HARMLESS) else ():
         if name not in running:
             raise UserError(f"{name} is not running; name an agent that lives (gmsr ps tells)")
     return fault
+
+
+def _loadable(testbed: Testbed, policy: str) -> None:
+    """Agents look for a class of the user's where the run was started. Raises UserError where we look elsewhere."""
+    home = Path(psutil.Process(testbed.control["nursery"]).cwd())
+    if own(policy) and home != Path.cwd():
+        raise UserError(f"--policy: agents look for {policy} in {home}; call gmsr from there")

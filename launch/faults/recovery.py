@@ -23,7 +23,7 @@ import numpy as np
 
 from gmsr.agents.journal import CAUSES, COMPLETED, LOST
 from gmsr.topology.curves import make, scaled
-from gmsr.topology.faults import Fault
+from gmsr.topology.faults import HARMLESS, Fault
 from gmsr.topology.graph import Server, Topology
 
 from ..record.collect import Collected, Table, lost_cause
@@ -39,7 +39,7 @@ LOOSEST = 0.5
 WINDOW_JOBS = 1000.0
 STEPS_A_WINDOW = 10
 NOTICED = ("suspect", "dead", "leaving", "reborn")
-FROM_BEGIN = ("slow", "surge", "drain", "join")
+FROM_BEGIN = (*HARMLESS, "drain", "join")
 NOBODY = LOST + CAUSES.index("nobody")
 
 
@@ -115,7 +115,9 @@ def worked(server: Server, lasting: Sequence[Fault]) -> Server:
 
 
 def _edges(folder: Folder, each: Episode) -> set[tuple[str, str]]:
-    """The edges that a fault touches."""
+    """The edges that a fault touches; another policy loses nothing, and answers for no job."""
+    if each.fault.kind == "policy":
+        return set()
     if each.fault.edges:
         return set(each.fault.edges)
     named = set(each.fault.agents)

@@ -5,6 +5,7 @@ from gmsr.topology.faults import LIVE_ONLY, problems
 from gmsr.topology.graph import Topology
 
 from .. import plan
+from ..choices import choose, succeed
 from .draw import LIVE, SIMULATED, draw
 
 
@@ -16,6 +17,11 @@ def scheduled(topology: Topology, options: plan.Options, simulated: bool) -> tup
     for problem in problems(topology.faults, topology, options.duration):
         raise UserError(problem)
     for index, fault in enumerate(topology.faults):
+        if fault.kind == "policy":
+            try:
+                succeed(fault.policy, choose(options.policy, options.feed).reads)
+            except UserError as error:
+                raise UserError(f"faults[{index}]: {str(error).removeprefix('--')}") from error
         if fault.kind in LIVE_ONLY and simulated:
             raise UserError(
                 f"faults[{index}]: {fault.kind}: only live processes have one; use gmsr run, or leave it out"

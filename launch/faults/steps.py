@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any, Literal, NamedTuple
 
-from gmsr.topology.faults import ON_EDGES, Fault, Pair
+from gmsr.topology.faults import HARMLESS, ON_EDGES, Fault, Pair
 
-FOR_GOOD = ("drain", "join", "kill-launcher", "kill-telemetry", "lose-host")
+from ..choices import named
+
+FOR_GOOD = ("drain", "join", "policy", "kill-launcher", "kill-telemetry", "lose-host")
 """Kinds that have no end."""
 
 
@@ -66,6 +68,9 @@ def actions(fault: Fault, begin: bool) -> list[Action]:
             return _tell(fault, {"tell": "slow", "curve": fault.curve})
         case ("slow" | "surge") as kind, _:
             return _tell(fault, {"tell": kind, "factor": float(fault.factor) if begin else 1.0})
+        case "policy", True:
+            target, options = named(fault.policy)
+            return _tell(fault, {"tell": "policy", "policy": target, "options": options})
         case "drain", True:
             return _tell(fault, {"tell": "drain"})
         case "join", True:
@@ -83,8 +88,8 @@ def concerning(agent: str, faults: Sequence[Fault]) -> list[dict[str, Any]]:
     """The orders that are in force for an agent while these faults last: what its next life must be told again."""
     return [
         action.order
-        for fault in faults
-        if fault.kind in (*ON_EDGES, "slow", "surge")
+        for fault in sorted(faults, key=lambda fault: fault.at)  # of policies the latest counts
+        if fault.kind in (*ON_EDGES, *HARMLESS)
         for action in actions(fault, True)
         if action.agent == agent and action.order is not None
     ]

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, NotRequired, TypedDict, TypeVar
 import msgspec
 
 from gmsr.topology.errors import UserError
+from gmsr.topology.faults import HARMLESS
 from gmsr.topology.files import resolve
 from gmsr.topology.graph import Topology
 
@@ -136,7 +137,7 @@ class Folder(NamedTuple):
     @property
     def touched(self) -> tuple[set[str], set[tuple[str, str]]]:
         """Agents and edges that something was done to: on these, messages may be lost."""
-        found = [each for each in self.happenings if each.kind not in ("slow", "surge")]
+        found = [each for each in self.happenings if each.kind not in HARMLESS]
         agents = {name for each in found if not each.edges for name in each.agents}
         return agents, {edge for each in found for edge in each.edges}
 

@@ -194,7 +194,7 @@ def _splits(shown: Shown, splits: dict[str, dict[str, float]]) -> Figure:
             left, right = heights(shown.run.topology)
             servers, splits = list(right), {each: splits[each] for each in left if each in splits}
         spec = charts.matrix(name, rows=list(splits), columns=servers)
-        keys = ["from", "to", "share"]
+        keys = ["from", "to", "value"]
     return Figure(
         "Splits by dispatcher",
         "Where each dispatcher sent its measured jobs.",

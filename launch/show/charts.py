@@ -10,7 +10,7 @@ Rows by kind of chart:
 - ``heat``       {"t", "who", "value"}: the middle of a bin of given width
 - ``tail``       {"who", "latency", "share"}; ``density`` {"who", "low", "high", "share"}
 - ``graph``      nodes {"id", "role", "x", "y", "rate", "marginal", "workload"}, edges {"from", "to", "y", "y2", "flow"}
-- ``bars``       {"who", "value", "part"}; ``matrix`` {"from", "to", "share"}
+- ``bars``       {"who", "value", "part"}; ``matrix`` {"from", "to", "value"}
 - ``timeline``   {"what", "begin", "end", "kind"}: faults; also behind ``lines``, as ``bands``
 - ``steps``      {"begin", "end", "aim"}: an optimum that changes, over ``lines``
 """
@@ -215,8 +215,11 @@ def bars(data: str, value: str, *, rows: list[str], parts: list[str], stacked: b
     return _spec(chart, _rows(len(rows), ROW * (1 if stacked or len(parts) < 2 else len(parts))))
 
 
-def matrix(data: str, *, rows: list[str], columns: list[str]) -> Spec:
-    """Who sent which share where, where there are too many for bars."""
+def matrix(
+    data: str, *, rows: list[str], columns: list[str], value: str = "share", most: float | None = None
+) -> Spec:
+    """Colour for each pair: which share went where, or another value from 0 to ``most``."""
+    told = {"format": ".1%"} if most is None else {"format": ",.6~g"}
     chart = (
         alt.Chart(alt.NamedData(name=data))
         .mark_rect()
@@ -225,8 +228,8 @@ def matrix(data: str, *, rows: list[str], columns: list[str]) -> Spec:
                 "to:N", title="server", sort=columns, axis=alt.Axis(labels=len(columns) <= 40, ticks=False)
             ),
             y=alt.Y("from:N", title=None, sort=rows, axis=_names(len(rows))),
-            color=alt.Color("share:Q", title="share", **_ramp()),
-            tooltip=[alt.Tooltip("from:N"), alt.Tooltip("to:N"), alt.Tooltip("share:Q", format=".1%")],
+            color=alt.Color("value:Q", title=value, **_ramp(most)),
+            tooltip=[alt.Tooltip("from:N"), alt.Tooltip("to:N"), alt.Tooltip("value:Q", title=value, **told)],
         )
     )
     return _spec(chart, _rows(len(rows), 8 if len(rows) > 30 else ROW))

@@ -1,7 +1,9 @@
 """What all pictures in files share: the check before anything is worked out, panels, and the file at the end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gmsr.topology.errors import UserError
 
@@ -50,9 +52,30 @@ def save(figure: Any, out: Path, option: str = "--plot") -> None:
     """Write the file and forget the figure. Raises UserError where that cannot be done."""
     from matplotlib import pyplot as plt
 
+    ending = out.suffix.lower()
     try:
-        figure.savefig(out, dpi=150, **ENDS[out.suffix.lower()])
-    except OSError as error:
-        raise UserError(f"{option}: {out}: {error.strerror}; name a file that can be written") from error
+        with whole(out, option) as file:
+            figure.savefig(file, format=ending[1:], dpi=150, **ENDS[ending])
     finally:
         plt.close(figure)
+
+
+@contextmanager
+def whole(out: Path, option: str) -> Iterator[BinaryIO]:
+    """A new file to be written; if that is interrupted or fails, no part of it is left.
+
+    Raises UserError where it cannot be made.
+    """
+    try:
+        with out.open("xb") as file:
+            try:
+                yield file
+            except BaseException:
+                out.unlink()
+                raise
+    except FileExistsError as error:
+        raise UserError(
+            f"{option}: {out} exists; name a file that does not, nothing is overwritten"
+        ) from error
+    except OSError as error:
+        raise UserError(f"{option}: {out}: {error.strerror}; name a file that can be written") from error

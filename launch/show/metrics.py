@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gmsr.agents.gauge import Gauge
 from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
@@ -39,6 +38,8 @@ COUNTS = (
     _Count("arrived", "gmsr_server_jobs_arrived", "Jobs a server took in.", "server", CounterMetricFamily),
     _Count("departed", "gmsr_server_jobs_departed", "Jobs that left it, done.", "server", CounterMetricFamily),
     _Count("held", "gmsr_server_jobs", "Jobs it holds.", "server", GaugeMetricFamily),
+    _Count("rate", "gmsr_server_rate", "Its service rate as it is, slow-downs and all.", "server", GaugeMetricFamily),
+    _Count("marginal", "gmsr_server_marginal_rate", "What one more job would add.", "server", GaugeMetricFamily),
 )  # fmt: skip
 
 
@@ -46,9 +47,6 @@ class Metrics(Collector):
     """A server of metrics on the loopback address. Raises UserError where the port cannot be had."""
 
     def __init__(self, topology: Topology, options: Options, port: int) -> None:
-        self._gauges = {
-            each.id: Gauge(["marginal"], each.curve, options.scale, each.width) for each in topology.servers
-        }
         self._scale = options.scale
         self._about = {"topology": topology.name, "policy": options.policy, "seed": str(options.seed)}
         self._statuses: dict[str, Mapping[str, Any]] = {}
@@ -82,15 +80,10 @@ class Metrics(Collector):
         workload = GaugeMetricFamily(
             "gmsr_server_workload", "Workload N: jobs over the scale.", labels=["server"]
         )
-        marginal = GaugeMetricFamily(
-            "gmsr_server_marginal_rate", "What one more job would add to its service rate.", labels=["server"]
-        )
         for agent, status in statuses.items():
-            if agent in self._gauges and "held" in status:
+            if "held" in status:
                 workload.add_metric([agent], status["held"] / self._scale)
-                marginal.add_metric([agent], self._gauges[agent].values(status["held"])[0])
         yield workload
-        yield marginal
 
     def __enter__(self) -> "Metrics":
         return self

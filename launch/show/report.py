@@ -12,7 +12,8 @@ from gmsr.topology.errors import UserError
 
 from ..record.load import MISFIT, Run
 from ..record.text import number
-from . import alone, together, vega
+from . import alone, census, together, vega
+from .figure import whole
 from .palette import DARK, LIGHT, chart_config
 from .parts import Figure, Section, Table
 from .shown import Shown, labelled
@@ -65,9 +66,9 @@ def _of_run(shown: Shown, several: bool) -> Chapter:
     if run.series:
         makers.append(partial(alone.over_time, shown))
     if run.summary:
-        makers += [
-            partial(each, shown) for each in (alone.agents, alone.messages, alone.faults, alone.fidelity)
-        ]
+        by_edge = [census.by_edge] if run.topology else []
+        parts = [alone.agents, alone.messages, *by_edge, alone.faults, alone.fidelity]
+        makers += [partial(each, shown) for each in parts]
     makers.append(partial(alone.again, shown))
     return _chapter(shown.key, shown.label, [shown], makers)
 
@@ -149,10 +150,5 @@ def _cell(value: object) -> str:
 
 def write(html: str, out: Path) -> None:
     """To a new file. Raises UserError where that cannot be done."""
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(html)
-    except FileExistsError as error:
-        raise UserError(f"--out: {out} exists; name a file that does not, nothing is overwritten") from error
-    except OSError as error:
-        raise UserError(f"--out: {out}: {error.strerror}; name a file that can be written") from error
+    with whole(out, "--out") as file:
+        file.write(html.encode())

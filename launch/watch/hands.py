@@ -7,11 +7,12 @@ from typing import Any
 
 from gmsr.topology.errors import UserError
 
+from ..choices import own
 from ..faults.hand import ByHand, checked
 from ..operate import Testbed
 
-KINDS = ("crash", "freeze", "slow", "surge", "cut", "delay", "loss", "duplicate")
-"""Those of ``gmsr inject``."""
+KINDS = ("crash", "freeze", "slow", "surge", "policy", "cut", "delay", "loss", "duplicate")
+"""Those of ``gmsr inject``. Of policies only those that have a name: no page says which code is loaded."""
 
 
 class Hands:
@@ -27,6 +28,8 @@ class Hands:
         if entry.get("kind") not in KINDS:
             raise UserError(f"kind: {entry.get('kind')!r} is none; choose one of {', '.join(KINDS)}")
         entry = checked({name: value for name, value in entry.items() if value is not None})
+        if entry["kind"] == "policy" and own(entry["policy"]):
+            raise UserError("policy: a page gives policies by name; gmsr inject takes module:Class too")
         testbed = Testbed(self._run_dir)
         try:
             hand = ByHand(testbed, entry)

@@ -13,6 +13,7 @@ from gmsr.agents.gauge import marginal
 from gmsr.topology.errors import UserError
 from gmsr.topology.graph import Topology
 
+from ..choices import successors
 from ..operate import Testbed
 from ..record.load import MISFIT, Run
 from ..show.alone import most_of
@@ -117,7 +118,8 @@ class Live:
         best = next((each.marginal for each in scene.aims if each.marginal), None)
         if best:
             graph["most"] = MARGINALS * best
-        return {"mode": "live", "problems": [], **graph, **planned(plan)}
+        policies = successors(plan["reads"])
+        return {"mode": "live", "problems": [], **graph, **planned(plan), "policies": policies}
 
     def news(self, after: int) -> Plain:
         """What has come since."""

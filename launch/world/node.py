@@ -38,7 +38,7 @@ class Node:
 
     __slots__ = (
         "_delayed", "_latency", "_ways", "alive", "census", "done", "frozen", "inbox", "inlet", "life", "machine",
-        "name", "network", "queued", "rows", "running", "spec", "wake",
+        "name", "network", "queued", "rows", "running", "severed", "spec", "wake",
     )  # fmt: skip
 
     def __init__(self, spec: Any, make_rows: MakeRows, latency: float) -> None:
@@ -54,6 +54,7 @@ class Node:
         self.life: int = spec["life"]
         self.alive, self.frozen, self.done = True, False, False
         self.running = True  # all of that in one word, for speed
+        self.severed: list[str] = []  # peers whose connection has ended, and it has not heard so yet
         self.wake = float("inf")  # when the next turn is due without a frame
         self.rows = make_rows(spec)
         self.census = Census()

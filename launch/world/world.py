@@ -261,16 +261,25 @@ class World:
                 node.settle()
                 node.wake = NEVER
                 node.machine.order({"tell": "resume"}, self.now)
-                self._queue(node)
+                self._hear_of_ends(node)
 
     def _cut_off(self, dead: Node) -> None:
         """Whoever had connected to it hears that at once."""
         for peer in dead.spec["dispatchers"] if dead.spec["role"] == "server" else ():
             node = self.nodes.get(peer)
-            if node is not None and node.running:
-                node.take(self.now, self._begun)
-                node.machine.cut_off(dead.name, self.now)
-                self._queue(node)
+            if node is not None and node.alive and not node.done:
+                node.severed.append(dead.name)
+                self._hear_of_ends(node)
+
+    def _hear_of_ends(self, node: Node) -> None:
+        """Connections that have ended; who stands still hears of it when it goes on."""
+        if not node.running:
+            return
+        node.take(self.now, self._begun)
+        for name in node.severed:
+            node.machine.cut_off(name, self.now)
+        node.severed.clear()
+        self._queue(node)
 
     def _tell(self, node: Node, order: Mapping[str, Any]) -> None:
         if order["tell"] == "impair":

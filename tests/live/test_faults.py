@@ -330,6 +330,8 @@ def test_by_hand_from_another_process(tmp_path: Path) -> None:
             (("inject", name, "cut"), "exactly one of --edge, --agent and --group"),
             (("inject", name, "slow", "s1", "--factor", "0"), "--factor: expected a number > 0"),
             (("inject", name, "surge", "s1", "--factor", "2"), "surge is for a dispatcher"),
+            (("inject", name, "policy", "jsq"), "jsq reads jobs, and this run's reports carry marginal"),
+            (("inject", name, "policy", "random", "s1"), "policy is for a dispatcher"),
             (("drain", name, "d9"), "no agent is called 'd9'"),
         ):
             refused = gmsr(*words)
@@ -342,6 +344,9 @@ def test_by_hand_from_another_process(tmp_path: Path) -> None:
         assert json.loads(made.stdout)["what"] == "loss s3 50 %"
         assert json.loads(gmsr("add", name, str(fragment), "--json").stdout) == {"joined": ["s4"]}
         assert gmsr("inject", name, "slow", "s1", "--factor", "0.5").returncode == 0
+        assert (
+            json.loads(gmsr("inject", name, "policy", "random", "d2", "--json").stdout)["policy"] == "random"
+        )
         assert gmsr("drain", name, "s3").returncode == 0
         until(lambda: _state(name, "s3") == "dead", "s3 has ended")
         assert _state(name, "s4") == "alive"
@@ -349,7 +354,7 @@ def test_by_hand_from_another_process(tmp_path: Path) -> None:
     played = Played(run_dir, json.loads((run_dir / "summary.json").read_text()))
     assert (played.jobs["server"] == "s4").sum() > 20
     kinds = [(each["kind"], each["by"]) for each in played.summary["faults"]]
-    assert kinds == [(kind, "hand") for kind in ("crash", "loss", "slow", "drain")]
+    assert kinds == [(kind, "hand") for kind in ("crash", "loss", "slow", "policy", "drain")]
     found = episodes(happenings(run_dir), open_run(run_dir).topology.edges)
     assert found[2].until == pytest.approx(14.0, abs=0.3), "the run's end mends what no hand did"
     told = json.loads(gmsr("logs", name, "s1", "--json").stdout)["story"]
@@ -361,6 +366,11 @@ def test_by_hand_from_another_process(tmp_path: Path) -> None:
         "begin: slow s1 ×0.5",
         "end: slow s1 ×0.5",
     ]
+    when = played.summary["faults"][3]["at"]
+    later = played.jobs[played.jobs["sent"] > when + 3.0]
+    splits = later.groupby("dispatcher")["server"].value_counts(normalize=True)
+    assert splits["d1", "s1"] < 0.4, "s1 is slow, as d1 sees"
+    assert splits["d2", "s1"] == pytest.approx(0.5, abs=0.05), "d2 does not look at s1 and s2"
     late = gmsr("inject", name, "crash", "s1")
     assert (late.returncode, "the run has ended" in late.stderr) == (2, True)
 

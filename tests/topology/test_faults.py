@@ -70,6 +70,11 @@ ENTRIES = st.one_of(
     merged("slow", SERVERS, st.fixed_dictionaries({"factor": FACTORS}), LASTING),
     merged("slow", SERVERS, st.fixed_dictionaries({"curve": CURVES}), LASTING),
     merged("surge", st.just({"dispatcher": "d1"}), st.fixed_dictionaries({"factor": FACTORS}), LASTING),
+    merged(
+        "policy",
+        st.sampled_from(({}, {"dispatcher": "d1"}, {"group": ["d1", "d2"]})),
+        st.just({"policy": "jsq"}),
+    ),
     merged("cut", TARGETS, LASTING),
     merged("delay", TARGETS, st.fixed_dictionaries({"seconds": SPANS}, optional={"jitter": SPANS}), LASTING),
     *(merged(kind, TARGETS, SHARES, LASTING) for kind in ("loss", "duplicate", "reorder")),

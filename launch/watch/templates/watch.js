@@ -206,22 +206,28 @@ function stop() {
 // The form: whom a kind of fault concerns, and what its number means.
 const AMOUNTS = { surge: ["Times its rate", "factor", 2], slow: ["Times its rate", "factor", 0.5], delay: ["Seconds one way", "seconds", 0.1], loss: ["Share of frames", "share", 0.1], duplicate: ["Share of frames", "share", 0.1] };
 function offer() {
-  const { kind, target, amount, lasting } = at("inject").elements;
+  const { kind, target, amount, policy, lasting } = at("inject").elements;
+  const changes = kind.value === "policy";
   const ids = (side) => about[side].map(([id]) => id);
-  const whom = { surge: ids("dispatchers"), slow: ids("servers") }[kind.value] ?? [...ids("servers"), ...ids("dispatchers")];
-  target.replaceChildren(...whom.map((id) => made("option", id, { value: id })));
+  const whom = { surge: ids("dispatchers"), policy: ids("dispatchers"), slow: ids("servers") }[kind.value] ?? [...ids("servers"), ...ids("dispatchers")];
+  target.replaceChildren(...(changes ? [made("option", "all dispatchers", { value: "" })] : []), ...whom.map((id) => made("option", id, { value: id })));
   const [words, , first] = AMOUNTS[kind.value] ?? [];
   at("amount").hidden = !words;
   at("amount").firstElementChild.textContent = words ?? "";
   amount.value = first ?? "";
+  at("policy").hidden = !changes;
+  policy.required = changes;
+  at("policies").replaceChildren(...(about.policies ?? []).map((value) => made("option", "", { value })));
+  at("lasting").parentElement.hidden = changes; // until the next change
   at("lasting").textContent = kind.value === "crash" ? "Start again after s (empty: never)" : "For s (empty: to the end)";
   lasting.value = "";
 }
 async function inject(event) {
   event.preventDefault();
-  const { kind, target, amount, lasting } = at("inject").elements;
-  const whom = { surge: "dispatcher", slow: "server" }[kind.value] ?? "agent";
-  const order = { kind: kind.value, [whom]: target.value };
+  const { kind, target, amount, policy, lasting } = at("inject").elements;
+  const whom = { surge: "dispatcher", policy: "dispatcher", slow: "server" }[kind.value] ?? "agent";
+  const order = { kind: kind.value, ...(target.value ? { [whom]: target.value } : {}) };
+  if (kind.value === "policy") order.policy = policy.value.trim();
   if (AMOUNTS[kind.value]) order[AMOUNTS[kind.value][1]] = Number(amount.value);
   if (lasting.value) order[kind.value === "crash" ? "restart" : "for"] = Number(lasting.value);
   try {

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from gmsr.broker.impair import Impairment
+from gmsr.launch.faults.diary import episodes, line
 from gmsr.launch.faults.join import entry, invitations, without
 from gmsr.launch.faults.steps import Action, actions, concerning, steps
 from gmsr.topology.faults import KINDS, Fault, make
 from gmsr.topology.graph import Edge
 
+P2C = "gmsr.agents.policies.p2c:PowerOfTwoChoices"
 EDGES = (Edge("d1", "s1"), Edge("d1", "s2"), Edge("d2", "s2"))
 
 
@@ -43,6 +45,14 @@ def impair(agent: str, peer: str, **change: float) -> Action:
             [Action("tell", "d2", {"tell": "surge", "factor": 1.0})],
         ),
         (
+            {"kind": "policy", "policy": "p2c:beta=0.7"},
+            [
+                Action("tell", each, {"tell": "policy", "policy": P2C, "options": {"beta": "0.7"}})
+                for each in ("d1", "d2")
+            ],
+            [],
+        ),
+        (
             {"kind": "cut", "edge": ["d1", "s1"]},
             [impair("d1", "s1", cut=1.0), impair("s1", "d1", cut=1.0)],
             [impair("d1", "s1", cut=0.0), impair("s1", "d1", cut=0.0)],
@@ -73,7 +83,8 @@ def test_what_a_fault_does(plain: dict[str, Any], begin: list[Action], end: list
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_does_something(kind: str) -> None:
     hosts = ("a",) if kind == "lose-host" else ()
-    made = Fault(kind, 1.0, agents=("s1",), edges=(("d1", "s1"),), factor=2, share=1, seconds=1, hosts=hosts)
+    made = Fault(kind, 1.0, agents=("s1",), edges=(("d1", "s1"),), factor=2, share=1, seconds=1, hosts=hosts,
+                 policy="jsq")  # fmt: skip
     assert actions(made, True)
     for action in (*actions(made, True), *actions(made, False)):
         order = action.order or {}
@@ -127,6 +138,25 @@ def test_a_new_life_is_told_what_lasts() -> None:
         {"tell": "impair", "peer": "d1", "change": {"cut": 1.0}},
         {"tell": "slow", "factor": 0.5},
     ]
+
+
+def test_of_policies_a_new_life_is_told_the_latest_last() -> None:
+    lasting = [
+        fault(kind="policy", policy="jsq", dispatcher="d1", at=5.0),
+        fault(kind="policy", policy="random", at=2.0),
+    ]
+    told = [order["policy"].rpartition(":")[2] for order in concerning("d1", lasting)]
+    assert told == ["Uniform", "JoinShortestQueue"]
+
+
+def test_a_policy_lasts_until_all_its_dispatchers_have_another() -> None:
+    changes = [
+        fault(kind="policy", policy="jsq", at=2.0),
+        fault(kind="policy", policy="random", dispatcher="d1", at=4.0),
+        fault(kind="policy", policy="p2c", dispatcher="d2", at=6.0),
+    ]
+    told = [line(each, True, each.at, number, "hand") for number, each in enumerate(changes)]
+    assert [each.until for each in episodes(told, EDGES)] == [6.0, inf, inf]
 
 
 SPECS: dict[str, Any] = {

@@ -16,7 +16,16 @@ from gmsr.topology.files import load
 
 STATUSES = (
     {"id": "d1", "say": "status", "t": 3.5, "offered": 70, "completed": 60, "in_flight": 8, "lost": 2},
-    {"id": "s1", "say": "status", "t": 3.4, "arrived": 40, "departed": 36, "held": 4},
+    {
+        "id": "s1",
+        "say": "status",
+        "t": 3.4,
+        "arrived": 40,
+        "departed": 36,
+        "held": 4,
+        "rate": 1.0,
+        "marginal": 0.2,
+    },
 )
 
 
@@ -45,8 +54,8 @@ def test_it_tells_what_telemetry_said() -> None:
     assert found["gmsr_jobs_lost_total", "d1"] == 2
     assert found["gmsr_server_jobs", "s1"] == 4
     assert found["gmsr_server_workload", "s1"] == 2.0
-    # s1 is hyperbolic, a N / (b + N) with a = 4, b = 2: one more job of a half, at N = 2
-    assert found["gmsr_server_marginal_rate", "s1"] == pytest.approx((4 * 2.5 / 4.5 - 4 * 2.0 / 4.0) * 2.0)
+    # as it says itself: at N = 2 its curve has 2 and 0.44, which a fault has slowed down
+    assert (found["gmsr_server_rate", "s1"], found["gmsr_server_marginal_rate", "s1"]) == (1.0, 0.2)
     assert found["gmsr_time_seconds", ""] == 3.5
 
 

@@ -14,13 +14,16 @@ from matplotlib import pyplot as plt
 
 from gmsr.launch.cli import gmsr
 from gmsr.launch.record.load import load
+from gmsr.launch.show.census import by_edge
 from gmsr.launch.show.report import page, write
+from gmsr.launch.show.shown import labelled
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("shown")]
 
 SHOWN = {
     "Graph", "Jobs in the system, ΣN(t)", "Gap to the optimum", "Distribution", "Tail", "Latency over time",
     "Marginal service rates", "Workload of each server", "Splits by dispatcher", "Census by kind",
+    "Census by edge",
 }  # fmt: skip
 """What issue and docs promise of every run."""
 
@@ -225,3 +228,22 @@ def test_the_topology_can_be_had_again(browser: Any, report: Path, run: Path, tm
     WebDriverWait(browser, 30).until(lambda _: file.exists())
     assert json.loads(file.read_text()) == json.loads((run / "topology.json").read_text())
     assert CliRunner().invoke(gmsr, ["topology", "check", str(file)]).exit_code == 0
+
+
+def test_the_census_by_edge_is_the_agents_own(run: Path) -> None:
+    (figure,) = by_edge(labelled([load(run)])[0]).figures
+    (table,) = figure.tables
+    counts = json.loads((run / "messages.json").read_text())["agents"]
+    total = sum(
+        count for each in counts.values() for kinds in each["sent"].values() for count, _ in kinds.values()
+    )
+    rows = [dict(zip(table.heads, row, strict=True)) for row in table.rows]
+    assert sum(row["messages"] for row in rows) == total
+    assert all(row["messages"] == row["messages to the server"] + row["messages back"] for row in rows)
+    assert all(row["bytes"] > row["messages"] for row in rows)
+
+
+def test_the_command_as_json(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    told = json.loads(CliRunner().invoke(gmsr, ["report", str(run), "--out", str(out), "--json"]).stdout)
+    assert told == {"file": str(out), "bytes": out.stat().st_size, "runs": [str(run)], "warnings": []}

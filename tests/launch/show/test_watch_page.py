@@ -146,6 +146,15 @@ def test_a_button_on_the_live_page_does_harm(browser: Any, tmp_path: Path) -> No
             form.find_element("css selector", "button").click()
             until(browser, lambda: " at " in browser.find_element("id", "done").text)
             until(browser, lambda: "s1" in browser.find_element("id", "faults").text)
+            Select(form.find_element("name", "kind")).select_by_value("policy")
+            field = form.find_element("name", "policy")
+            assert field.accessible_name == "Policy"
+            offered = "return [...document.querySelectorAll('#policies option')].map((it) => it.value)"
+            assert {"random", "gmsr"} <= {*browser.execute_script(offered)}
+            assert "jsq" not in browser.execute_script(offered), "reports do not carry what it reads"
+            field.send_keys("random")
+            form.find_element("css selector", "button").click()
+            until(browser, lambda: "to random" in browser.find_element("id", "faults").text)
             assert pictures(browser).keys() == DRAWN | {"messages"}
             assert browser.get_log("browser") == []
             told = json.load(urllib.request.urlopen(f"{address}news?after=0", timeout=10))
@@ -157,7 +166,9 @@ def test_a_button_on_the_live_page_does_harm(browser: Any, tmp_path: Path) -> No
             process.kill()
     assert process.returncode == 130
     begun = [each for each in happenings(out) if each.event == "begin"]
-    assert [(each.kind, each.agents, each.by) for each in begun] == [("slow", ["s1"], "hand")]
+    assert [(each.kind, each.agents, each.by) for each in begun] == [
+        ("slow", ["s1"], "hand"), ("policy", ["d1", "d2"], "hand")
+    ]  # fmt: skip
     assert json.loads(results)["faults"][0]["kind"] == "slow"
     gone = "return document.getElementById('status').textContent"
     until(browser, lambda: "ended" in browser.execute_script(gone))

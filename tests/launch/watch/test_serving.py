@@ -4,10 +4,12 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gmsr.launch.watch.hands import Hands
 from gmsr.launch.watch.serving import GUARDS, Site
 from gmsr.topology.errors import UserError
 
@@ -144,6 +146,12 @@ def test_what_is_no_http_harms_nobody(door: Door) -> None:
 
 def test_it_is_on_the_loopback_address_alone(door: Door) -> None:
     assert door.site._server.server_address[0] == "127.0.0.1"
+
+
+def test_no_page_says_which_code_is_loaded(tmp_path: Path) -> None:
+    for policy in ("os:system", "os:system:x=1"):
+        with pytest.raises(UserError, match="a page gives policies by name"):
+            Hands(tmp_path).inject({"kind": "policy", "policy": policy})
 
 
 def test_a_port_in_use_is_told_in_a_line(door: Door) -> None:

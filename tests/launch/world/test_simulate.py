@@ -96,6 +96,76 @@ def test_a_policy_that_fails_ends_the_run_with_its_own_traceback(
     assert not [line for line in summary["warnings"] if "departed" in line or "balance" in line]
 
 
+def change(at: float, policy: str, *dispatchers: str) -> Fault:
+    return Fault("policy", at, agents=dispatchers, policy=policy)
+
+
+@pytest.mark.slow
+def test_another_policy_in_mid_run(tmp_path: Path) -> None:
+    """Turns are taken while round-robin has its way, in d1's next life too, and only then; d2 never changes."""
+    faults = (
+        change(8.0, "round-robin", "d1"),
+        Fault("crash", 12.0, 13.0, ("d1",)),
+        change(20.0, "gmsr", "d1"),
+    )
+    options = plan.Options(duration=30.0, warmup=3.0, scale=4.0)
+    summary = simulate(topology(*faults), options, tmp_path / "run", checked=True)
+    assert summary["valid"]
+    assert [(each["what"], each["at"], each["until"]) for each in summary["faults"]] == [
+        ("policy d1 to round-robin", 8.0, 20.0), ("crash d1", 12.0, 13.0), ("policy d1 to gmsr", 20.0, None)
+    ]  # fmt: skip
+    assert not summary["faults"][0]["lost"], "no job is lost by a policy"
+    run = collect(open_run(tmp_path / "run"))
+
+    def turns(dispatcher: str, begin: float, end: float) -> float:
+        """Share of jobs that go where the one before the last three went: all of them, where four take turns."""
+        jobs = run.jobs
+        mine = (
+            (jobs["dispatcher"] == run.dispatchers.index(dispatcher))
+            & (jobs["sent"] > begin)
+            & (jobs["sent"] < end)
+        )
+        servers = jobs["server"][mine][np.argsort(jobs["sent"][mine])]
+        count = len(set(servers.tolist()))
+        return float(np.mean(servers[count:] == servers[:-count]))
+
+    assert turns("d1", 8.0, 12.0) == turns("d1", 13.5, 20.0) == 1.0
+    assert max(turns("d1", 0.0, 8.0), turns("d1", 20.0, 30.0), turns("d2", 8.0, 20.0)) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("began", "policy", "said"),
+    [
+        (
+            "gmsr",
+            "jsq",
+            r"faults\[0\]: policy: jsq reads jobs, and this run's reports carry marginal; begin a run",
+        ),
+        ("random", "gmsr", "reports carry nothing"),
+        ("gmsr", "jsqq", r"faults\[0\]: policy: 'jsqq' is unknown; did you mean jsq"),
+        ("gmsr", "oracle", "oracle is told the best split before a run; begin with it"),
+        ("gmsr", "gmsr:ties=sideways", "ties=sideways is unknown"),
+    ],
+)
+def test_a_policy_that_cannot_follow_is_refused(began: str, policy: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=said):
+        simulate(topology(change(5.0, policy, "d1")), plan.Options(policy=began), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_policy_that_comes_later_and_fails_ends_the_run_with_its_own_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faulty_later_rule.py").write_text(FAULTY)
+    monkeypatch.syspath_prepend(tmp_path)
+    later = change(5.0, "faulty_later_rule:Faulty", "d2")
+    with pytest.raises(RunError, match="dispatcher d2: its policy failed") as failure:
+        simulate(topology(later), plan.Options(duration=500.0), tmp_path / "run", checked=True)
+    trace = str(failure.value).splitlines()
+    assert trace[-1] == "ArithmeticError: no server is good enough"
+    assert len([line for line in trace if line.startswith("  File ")]) == 2, "the policy's own frames alone"
+
+
 @pytest.mark.slow
 def test_who_joins_and_who_leaves(tmp_path: Path) -> None:
     faults = (Fault("join", 8.0, agents=("s3",)), Fault("drain", 15.0, agents=("s1",)))
