@@ -31,7 +31,7 @@ def install(hosts: Sequence[Host], wheels: Sequence[Path], say: Callable[[str], 
         if wheel.suffix != ".whl" or not wheel.is_file():
             raise UserError(f"--wheel: {wheel}: is no wheel; name a file that ends in .whl")
     with tempfile.TemporaryDirectory(prefix="gmsr-wheel-") as folder:
-        chosen = list(wheels) or [_build(Path(folder))]
+        chosen = list(wheels) or [build(Path(folder))]
         ours = [wheel for wheel in chosen if wheel.name.startswith("gmsr-")]
         if len(ours) != 1:
             raise UserError("--wheel: one of them must be gmsr's own")
@@ -89,7 +89,7 @@ def _do(host: Host, failed: str, words: Sequence[str], source: object = subproce
         raise UserError(f"host {host.name}: {failed}: {last}")
 
 
-def _build(folder: Path) -> Path:
+def build(folder: Path) -> Path:
     """A wheel of the sources that this command runs from."""
     root = Path(__file__).resolve().parent.parent
     if not (root / "pyproject.toml").is_file():

@@ -33,6 +33,7 @@ class Cluster:
         for name in net.addresses:  # without a way out Ray waits long for one; there is none behind it
             ip("-n", net.namespace(name), "route", "add", "default", "dev", "eth0")
         head = ["--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false"]
+        started: dict[str, subprocess.Popen[str]] = {}
         try:
             started = {"launcher": self._start("launcher", *head)}
             self._until_listening()
@@ -48,6 +49,9 @@ class Cluster:
                 out, _ = process.communicate(timeout=PATIENCE_S)
                 assert process.returncode == 0, f"Ray does not start on {name}: {out}"
         except BaseException:
+            for process in started.values():
+                process.kill()
+                process.communicate()
             self.close()
             raise
 

@@ -8,13 +8,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pandas
 import pytest
+import yaml
 
+from gmsr.launch.hosts_install import NEEDED, build
 from gmsr.launch.packaged import path as example
 from gmsr.launch.place.many import PING_REAL_S
 from gmsr.launch.place.nursery import SILENCE_REAL_S
@@ -307,3 +311,60 @@ def test_check_tells_of_hosts_that_will_do_and_of_firewalls_between_them(net: Ne
 def test_the_launcher_is_heard_before_it_is_taken_for_gone() -> None:
     assert PING_REAL_S * 3 < SILENCE_REAL_S
     assert ALIVE_REAL_S * ALIVE_COUNT < SILENCE_REAL_S, "the launcher gives up first, and tells"
+
+
+def wheel_of(name: str, folder: Path) -> Path:
+    """Of an installed package, from its own list of files: a host that reaches no index is given such."""
+    found = distribution(name)
+    assert found.files is not None
+    tag = (found.read_text("WHEEL") or "").partition("Tag: ")[2].splitlines()[0]
+    made = folder / f"{found.name}-{found.version}-{tag}.whl"
+    with zipfile.ZipFile(made, "w") as packed:
+        for file in found.files:
+            if ".." not in file.parts and "__pycache__" not in file.parts:
+                packed.write(str(file.locate()), str(file))
+    return made
+
+
+def test_the_package_is_installed_on_a_host_and_will_do(net: Net) -> None:
+    """From wheels alone, since a host here reaches no index, into an environment that has nothing but pip."""
+    folder = net.folder / "wheels"
+    folder.mkdir()
+    wheels = [build(folder), *(wheel_of(name, folder) for name in NEEDED)]
+    home = net.folder / "installed"
+    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+    inventory = str(net.inventory(b={"python": str(home / "bin" / "python")}))
+    code, out, _ = net.run("hosts", "check", inventory, "--json")
+    assert code == 2
+    assert "has no gmsr" in json.loads(out)["b"]["problems"][0]
+    named = [word for wheel in wheels for word in ("--wheel", str(wheel))]
+    only = yaml.safe_load(Path(inventory).read_text())
+    alone = net.folder / "b.yaml"
+    alone.write_text(yaml.safe_dump({"hosts": [each for each in only["hosts"] if each["name"] == "b"]}))
+    code, _, err = net.run("hosts", "install", str(alone), *named)
+    assert code == 0, err
+    code, out, err = net.run("hosts", "check", inventory)
+    assert code == 0, out + err
+    assert out.count("good") == 3
+
+
+def test_policies_are_compared_on_a_trace_with_one_host_that_is_the_launchers_own(net: Net) -> None:
+    here = {
+        "local": True,
+        "address": net.addresses["launcher"],
+        "user": None,
+        "identity": None,
+        "known_hosts": None,
+    }
+    out = net.folder / "compared"
+    code, text, err = net.run(
+        "compare", str(example("llm-fleet-trace")), "--policies", "gmsr,jsq", "--load", "0.6", "--pace", "2",
+        "--duration", "10", "--warmup", "2", "--hosts", str(net.inventory(a=here)), "--out", str(out), "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    assert len(json.loads(text)["policies"]) == 2
+    runs = sorted(path.parent for path in out.rglob("summary.json"))
+    assert len(runs) == 2
+    for each in runs:
+        balanced(summary(each))
+        assert {host["agents"] for host in summary(each)["hosts"].values()} == {4}
