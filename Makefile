@@ -3,13 +3,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs fuzz install clean
+.PHONY: demo test test-ray lint docs fuzz install clean
 
 demo: install
 	$(BIN)/gmsr demo
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# The engine for clusters, on this machine: a head and nodes in network namespaces. As root.
+test-ray: install
+	$(BIN)/python -m pytest -m ray tests/live/test_ray.py
 
 lint: install
 	$(BIN)/ruff check .
@@ -18,7 +22,7 @@ lint: install
 
 # The documentation site, in runs/site; open runs/site/docs/index.html.
 docs: install
-	$(BIN)/sphinx-build -q -W --keep-going -b html -c docs . runs/site
+	$(BIN)/sphinx-build -q -E -W --keep-going -b html -c docs . runs/site
 
 # Inputs a target (tests/fuzz/README.md). What is new goes to runs/fuzz, and so does an input that fails.
 FUZZ_RUNS ?= 100000

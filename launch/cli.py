@@ -52,6 +52,9 @@ class Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"gmsr.launch.commands.{cmd_name}").command
+        command.name = (
+            cmd_name  # all are called like the function in their file, which the reference would show
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -88,4 +88,4 @@ def test_what_a_page_shows_can_be_done(name: str, tmp_path: Path, monkeypatch: p
             result = CliRunner().invoke(gmsr, shlex.split(line)[1:])
             assert result.exception is None, f"{line}: {result.exception!r}"
             done += 1
-    assert done > 3
+    assert done >= 3

@@ -20,7 +20,7 @@ from gmsr.launch.packaged import path as example
 from .clusters import Cluster
 from .namespaces import PATIENCE_S, Net, need
 
-pytestmark = [pytest.mark.live, pytest.mark.slow]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.ray]
 DEMO = example("llm-fleet")
 ARGUMENTS = (str(DEMO), "--load", "0.6", "--seed", "3", "--warmup", "6", "--json")
 GOOD = ("--node-labels", "kind=good")
