@@ -146,12 +146,18 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("width", [360, 1600])
 def test_narrow_and_wide_windows_hold_all_of_it(browser: Any, compared: Path, width: int) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
     shown(browser, compared, width=width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     widths = """return [...document.querySelectorAll('.chart svg')].map(
       (it) => [it.getBoundingClientRect().width, it.closest('.chart').clientWidth])"""
-    for own, room in browser.execute_script(widths):
-        assert 0.9 * room <= own <= room + 1
+
+    def fitted(_: Any) -> bool:
+        """Once the page has its scroll bar, the charts are drawn anew beside it."""
+        return all(0.9 * room <= own <= room + 1 for own, room in browser.execute_script(widths))
+
+    WebDriverWait(browser, 30).until(fitted)
     outside = """return [...document.querySelectorAll('.chart svg .role-legend-label text')].filter((it) => {
       const [own, all] = [it.getBoundingClientRect(), it.closest('svg').getBoundingClientRect()];
       return own.top < all.top || own.left < all.left || own.right > all.right + 1; }).length"""
