@@ -34,6 +34,8 @@ NUMBERS_ONLY = (
     "refused",
     "leaving",
     "bye",
+    "probe",
+    "sent",
 )
 """Kinds without a name in them; a greeting carries the run's token and the dispatcher's own id."""
 Pair = tuple[str, str]

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from gmsr.launch.audit.proof import prove
+from gmsr.broker.wire import KIND_NAMES
+from gmsr.launch.audit.proof import NUMBERS_ONLY, prove
 from gmsr.launch.packaged import path as example
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -74,6 +75,10 @@ def test_whoever_else_is_connected_is_found(under_way: Path) -> None:
         told = gmsr("audit", str(under_way))
     assert told.returncode == 1
     assert f"against it: {server} is connected to process" in told.stdout
+
+
+def test_every_kind_of_message_is_judged() -> None:
+    assert {*NUMBERS_ONLY, "hello", "welcome"} == {*KIND_NAMES}
 
 
 def test_a_run_that_has_ended(tmp_path: Path) -> None:
