@@ -54,8 +54,7 @@ VISIT_DTYPE = [
     ("size", "<f8"),
 ]
 
-_BITS = 12
-SEGMENT_ROWS = 1 << _BITS
+SEGMENT_ROWS = 4096
 """39 pages of rows."""
 
 
@@ -94,12 +93,12 @@ class MappedRows:
     def open(self, number: int, peer: int, state: int, *rest: float) -> int:
         """Begin a row; -1 if there is no room for it."""
         place = self._next
-        row = place & SEGMENT_ROWS - 1
+        index, row = divmod(place, SEGMENT_ROWS)
         if not row and not self._grow():
             self.dropped += 1
             return -1
         self._next = place + 1
-        segment = self._segments[place >> _BITS]
+        segment = self._segments[index]
         assert segment is not None
         segment.open += 1
         self._pack(segment.map, row * self._width, number, peer, state, *rest)
@@ -109,10 +108,10 @@ class MappedRows:
         """Write an open row anew, for the last time."""
         if place < 0:
             return
-        index = place >> _BITS
+        index, row = divmod(place, SEGMENT_ROWS)
         segment = self._segments[index]
         assert segment is not None
-        self._pack(segment.map, (place & SEGMENT_ROWS - 1) * self._width, number, peer, state, *rest)
+        self._pack(segment.map, row * self._width, number, peer, state, *rest)
         segment.open -= 1
         if not segment.open and index + 1 < len(self._segments):
             segment.map.close()

@@ -6,9 +6,11 @@ goodbye the two counts must agree; ``reconcile`` says where they do not. The cou
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from .wire import BYE, KIND_NAMES, KINDS, REASONS, Tally
+from .wire import BYE, KIND_NAMES, KINDS, REASONS, SENT, Tally
+
+Count = TypeVar("Count")
 
 DROPPED = (*REASONS, "sender", "stale")
 """Why a frame was dropped: the decoder's reasons, a sender that has no edge to this agent, and a frame that was
@@ -16,6 +18,15 @@ taken already, or overtaken (``inlet``)."""
 
 UNSENT = ("unroutable", "full")
 """Why a message was not sent: the transport knows no such peer now, or the peer's queue is full."""
+
+
+STAMP = KIND_NAMES[SENT]
+"""When a frame was sent: the emulated network's own affair, and no message in any figure of a run."""
+
+
+def unstamped(kinds: Mapping[str, Count]) -> dict[str, Count]:
+    """Of what is counted by kind the messages of the system that is emulated."""
+    return {kind: count for kind, count in kinds.items() if kind != STAMP}
 
 
 class Census:

@@ -60,8 +60,7 @@ class _Own:
 
     def took(self, job: float) -> None:
         """It has taken in this one."""
-        came = self.fresh.get(job, 0)  # type: ignore[call-overload]
-        self.reached = max(self.reached, came)
+        self.reached = max(self.reached, self.fresh.get(job, 0))  # type: ignore[call-overload]
 
     def lost(self, job: int) -> None:
         """This one is no longer there."""

@@ -82,7 +82,9 @@ class OnChange(Feed):
         beliefs = self._beliefs.get(dispatcher)
         if beliefs is None:
             beliefs = self._beliefs[dispatcher] = [_Belief(sloped, self._by) for sloped in self._sloped]
-        fall, rise = gauge.slope(jobs, 1.0) if self.corrected and gauge.slopes else (0.0, 0.0)
-        for value, belief in zip(gauge.values(jobs), beliefs, strict=True):
-            belief.tell(value, fall, rise)
         super()._say(dispatcher, gauge, jobs, outbox, now)
+        _, _, *told = outbox[dispatcher][-1]
+        width = len(beliefs)
+        fall, rise = told[width : width + 2] if self.corrected and gauge.slopes else (0.0, 0.0)
+        for value, belief in zip(told[:width], beliefs, strict=True):
+            belief.tell(value, fall, rise)

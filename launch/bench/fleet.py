@@ -60,9 +60,8 @@ def testbed(rate: float, feed: str = "", edges: str = "ipc") -> dict[str, Any]:
         "rate": rate,
         "carried": summary["valid"] and late["max"] < BEHIND_S and not summary["jobs"]["in_flight"],
         "jobs_per_s": summary["jobs"]["completed"] / RUN_S,
-        "cpu_us_per_job": 1e6 * cpu / rate
-        if cpu
-        else None,  # on a machine that is full nobody may have answered
+        # None: on a machine that is full nobody may have answered
+        "cpu_us_per_job": 1e6 * cpu / rate if cpu else None,
         "cores": cpu or None,
         "late_ms_p99": 1e3 * late["p99"],
         "late_ms_max": 1e3 * late["max"],
@@ -132,17 +131,18 @@ def measure(repeats: int) -> dict[str, Any]:
     known = [(ours, bare) for ours, bare in both if ours["cpu_us_per_job"]]
     return {
         "ladders": ladders,
-        "jobs_per_s": _median(ours["jobs_per_s"] for ours, _ in both),
-        "cpu_us_per_job": _median(ours["cpu_us_per_job"] for ours, _ in known),
-        "echoes_per_s": _median(bare["echoes_per_s"] for _, bare in both),
-        "cpu_us_per_echo": _median(bare["cpu_us_per_echo"] for _, bare in both),
-        "ratio_rate": _median(ours["jobs_per_s"] / bare["echoes_per_s"] for ours, bare in both),
-        "ratio_cpu": _median(ours["cpu_us_per_job"] / bare["cpu_us_per_echo"] for ours, bare in known),
+        "jobs_per_s": median(ours["jobs_per_s"] for ours, _ in both),
+        "cpu_us_per_job": median(ours["cpu_us_per_job"] for ours, _ in known),
+        "echoes_per_s": median(bare["echoes_per_s"] for _, bare in both),
+        "cpu_us_per_echo": median(bare["cpu_us_per_echo"] for _, bare in both),
+        "ratio_rate": median(ours["jobs_per_s"] / bare["echoes_per_s"] for ours, bare in both),
+        "ratio_cpu": median(ours["cpu_us_per_job"] / bare["cpu_us_per_echo"] for ours, bare in known),
         "repeats": len(both),
     }
 
 
-def _median(values: Iterable[float]) -> float:
+def median(values: Iterable[float]) -> float:
+    """Of figures of which there may be none: then no number."""
     known = list(values)
     return statistics.median(known) if known else nan
 

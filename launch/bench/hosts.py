@@ -6,7 +6,6 @@ throughput`` has the bare echo beside them.
 """
 
 import json
-import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ..placing import Wish, placing
 from ..record.text import number, seconds, table
 from ..run import run
 from ..show.progress import Progress
-from .fleet import RATES, testbed
+from .fleet import RATES, median, testbed
 
 AT_RATE = 5_000.0
 """Jobs a second at which CPU a job is compared: a rate that small machines carry."""
@@ -39,10 +38,10 @@ def measure(inventory: Path | None, minutes: float, repeats: int) -> dict[str, A
     found: dict[str, Any] = {
         kind: {
             "jobs_per_s": highest(kind),
-            "cpu_us_per_job": statistics.median(
-                pair[kind].get("cpu_us_per_job") or float("nan") for pair in pairs
+            "cpu_us_per_job": median(
+                cost for pair in pairs if (cost := pair[kind].get("cpu_us_per_job")) is not None
             ),
-            "round_trip_s": statistics.median(pair[kind]["trip_s"] for pair in pairs),
+            "round_trip_s": median(pair[kind]["trip_s"] for pair in pairs),
         }
         for kind in kinds
     }

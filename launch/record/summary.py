@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from gmsr.agents.journal import COMPLETED, IN_FLIGHT, LOST
-from gmsr.broker.wire import KIND_NAMES, SENT
+from gmsr.broker.census import STAMP, unstamped
 
 from ..demand import Demand
 from ..faults.diary import episodes
@@ -244,10 +244,8 @@ class _Summary:
             frames += sum(census["frames"]["sent"].values())
             frame_bytes += sum(census["frame_bytes"]["sent"].values())
             for kinds in census["sent"].values():
-                for kind, (count, size) in kinds.items():
-                    if kind == KIND_NAMES[SENT]:  # the emulation's own
-                        frame_bytes -= size
-                        continue
+                frame_bytes -= kinds.get(STAMP, (0, 0))[1]
+                for kind, (count, size) in unstamped(kinds).items():
                     both = by_kind.setdefault(kind, {"count": 0, "bytes": 0})
                     both["count"] += count
                     both["bytes"] += size

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from gmsr.broker.census import unstamped
+
 from ..record.folder import read_json
 from . import charts
 from .graph import heights
@@ -47,8 +49,9 @@ def _said(agents: dict[str, Any]) -> dict[tuple[str, str], tuple[int, int]]:
         sender = life.partition("@")[0]
         for receiver, kinds in census["sent"].items():
             count, size = found.get((sender, receiver), (0, 0))
+            told = unstamped(kinds).values()
             found[sender, receiver] = (
-                count + sum(each[0] for each in kinds.values()),
-                size + sum(each[1] for each in kinds.values()),
+                count + sum(each[0] for each in told),
+                size + sum(each[1] for each in told),
             )
     return found

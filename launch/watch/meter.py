@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gmsr.broker.wire import KIND_NAMES, SENT
+from gmsr.broker.census import unstamped
+from gmsr.broker.wire import KIND_NAMES
 
 WINDOW_REAL_S = 5.0
 """Rates are over so long, or an agent's last two statuses."""
@@ -152,12 +153,11 @@ def _dispatcher(each: _Agent) -> list[float | None]:
 
 
 def _messages(agents: Any) -> dict[str, float]:
-    """Sent a second by kind; when a frame was sent is the emulation's own affair, and no message of the system."""
+    """Sent a second by kind."""
     counts = dict.fromkeys(KIND_NAMES, 0.0)
     for each in agents:
         if each.span:
             pairs = zip(KIND_NAMES, each.lately[-1]["said"], each.lately[0]["said"], strict=True)
             for name, new, old in pairs:
                 counts[name] += (new - old) / each.span
-    del counts[KIND_NAMES[SENT]]
-    return {name: count for name, count in counts.items() if count > 0.0}
+    return {name: count for name, count in unstamped(counts).items() if count > 0.0}

@@ -25,6 +25,7 @@ from gmsr.launch.place.nursery import SILENCE_REAL_S
 from gmsr.launch.place.on_ssh import ALIVE_COUNT, ALIVE_REAL_S
 
 from .namespaces import CLOCKS_AHEAD_S, PATIENCE_S, Net, need
+from .records import balanced, summary, wait_for
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 DEMO = example("llm-fleet")
@@ -47,26 +48,6 @@ def net() -> Iterator[Net]:
 def nothing_is_left_behind(net: Net) -> Iterator[None]:
     yield
     assert net.left_behind() == []
-
-
-def summary(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    return found
-
-
-def wait_for(file: Path) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE_S
-    while not file.exists():
-        assert time.monotonic() < deadline, f"{file} does not come"
-        time.sleep(0.05)
-    found: dict[str, Any] = json.loads(file.read_text())
-    return found
-
-
-def balanced(found: dict[str, Any]) -> None:
-    jobs = found["jobs"]
-    assert found["valid"], found["warnings"]
-    assert jobs["offered"] == jobs["completed"] + jobs["in_flight"] + sum(jobs["lost"].values())
 
 
 def test_the_demo_runs_on_three_hosts_as_it_does_on_one(net: Net) -> None:

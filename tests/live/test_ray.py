@@ -19,6 +19,7 @@ from gmsr.launch.packaged import path as example
 
 from .clusters import Cluster
 from .namespaces import PATIENCE_S, Net, need
+from .records import balanced, summary, wait_for
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.ray]
 DEMO = example("llm-fleet")
@@ -60,27 +61,11 @@ def nothing_is_left_behind(cluster: Cluster) -> Iterator[None]:
     assert set(Path(tempfile.gettempdir()).glob("gmsr-run-*")) <= folders
 
 
-def summary(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    return found
-
-
-def balanced(found: dict[str, Any]) -> None:
-    jobs = found["jobs"]
-    assert found["valid"], found["warnings"]
-    assert jobs["offered"] == jobs["completed"] + jobs["in_flight"] + sum(jobs["lost"].values())
+def whole(found: dict[str, Any]) -> None:
+    balanced(found)
     assert found["decentralised"], found["warnings"]
     assert {name: host["agents"] for name, host in found["hosts"].items()} == {"a": 6, "b": 6}
     assert not any(host["uncollected"] for host in found["hosts"].values())
-
-
-def wait_for(file: Path) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE_S
-    while not file.exists():
-        assert time.monotonic() < deadline, f"{file} does not come"
-        time.sleep(0.05)
-    found: dict[str, Any] = json.loads(file.read_text())
-    return found
 
 
 @pytest.mark.parametrize(
@@ -143,7 +128,7 @@ def test_the_demo_runs_as_on_one_machine_and_does_not_notice_that_the_head_of_th
     code, _, err = cluster.net.run("run", *ARGUMENTS, *span, "--out", str(near))
     assert code == 0, err
     one, other = summary(far), summary(near)
-    balanced(one)
+    whole(one)
     assert not sum(one["jobs"]["lost"].values())
     assert one["jobs"]["offered"] == other["jobs"]["offered"], "the same arrivals"
     assert one["latency"]["ci95"][0] <= other["latency"]["ci95"][1], "the same results"
