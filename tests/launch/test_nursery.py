@@ -206,6 +206,7 @@ def test_a_killed_agent_lives_again_and_an_ended_one_does_not(
     testbed.place.tell({"tell": "start", "at_ns": time.monotonic_ns()})
     testbed.start("a", "b")
     testbed.heard("a", "ready")
+    testbed.heard("b", "ready")  # who is not is told nothing
     testbed.place.signal("a", signal.SIGKILL)
     died = testbed.event("exited", "a")
     assert (os.WTERMSIG(died["status"]), died["life"], died["asked"]) == (signal.SIGKILL, 1, True)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgpack
 import pytest
@@ -23,7 +23,9 @@ PATIENCE_S = 30.0
 
 
 class Peer:
-    """A bare ROUTER socket that plays an agent, and the control channel of the agent under test."""
+    """A bare ROUTER socket that plays an agent, and the control channel of the agent under test. Use it in a ``with``:
+    a context that is left to the garbage collector waits for its sockets for ever.
+    """
 
     def __init__(self, own_id: str, folder: Path) -> None:
         self.context = zmq.Context()
@@ -74,7 +76,10 @@ class Peer:
     def tell(self, message: dict[str, object]) -> None:
         self.telemetry.sendto(msgpack.packb(message), str(self.control))
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self.telemetry.close()
         self.context.destroy(0)
 

@@ -104,7 +104,7 @@ class Net:
             out, err = process.communicate(timeout=patience_s)
         except BaseException:
             process.kill()
-            process.communicate()
+            process.wait()  # not for its output's end: what it started may hold that open
             raise
         return process.returncode, out, err
 

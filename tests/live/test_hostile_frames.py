@@ -111,11 +111,16 @@ def check(folder: Path, peer: str, thrown: Thrown, strange: int, ours: int) -> N
     assert min(dropped[reason] for reason in ("malformed", "version", "head", "kind", "fields")) > 100
 
 
-def test_a_server_survives_and_counts(folder: Path) -> None:
+@pytest.fixture
+def peer(request: pytest.FixtureRequest, folder: Path) -> Iterator[Peer]:
+    with Peer(request.param, folder) as made:
+        yield made
+
+
+@pytest.mark.parametrize("peer", ["d1"], indirect=True)
+def test_a_server_survives_and_counts(folder: Path, peer: Peer) -> None:
     address = f"ipc://{folder}/s1.ipc"
     spec = server_spec(folder, address, {"kind": "hyperbolic", "a": 1e6, "b": 1.0}, ["marginal"])
-    peer = Peer("d1", folder)
-    stranger = peer.router("mallory")
     good = [
         wire.encode([(wire.JOB, 2**31 + 5, 1.0)]),
         wire.encode([(wire.HELLO, "run", "d1")]),
@@ -130,7 +135,7 @@ def test_a_server_survives_and_counts(folder: Path) -> None:
         while peer.hear(wire.COMPLETION)[1] != jobs:
             pass
 
-    with agent(spec) as process:
+    with agent(spec) as process, peer.router("mallory") as stranger:
         for socket in (peer.socket, stranger):
             peer.connect(socket, "s1", address)
         peer.send(b"s1", [(wire.HELLO, "run", "d1")])
@@ -142,13 +147,12 @@ def test_a_server_survives_and_counts(folder: Path) -> None:
         peer.hear(wire.BYE)
         assert process.wait(30) == 0, process.stderr and process.stderr.read()
     check(folder, "d1", thrown, strange, ours=jobs + 2)
-    peer.close()
 
 
-def test_a_dispatcher_survives_and_counts(folder: Path) -> None:
+@pytest.mark.parametrize("peer", ["s1"], indirect=True)
+def test_a_dispatcher_survives_and_counts(folder: Path, peer: Peer) -> None:
     """A dispatcher listens nowhere, so that no stranger can speak to it: all frames come from its server."""
     address = f"ipc://{folder}/s1.ipc"
-    peer = Peer("s1", folder)
     peer.socket.bind(address)
     good = [
         wire.encode([(wire.COMPLETION, 2**31 + 5)]),
@@ -182,4 +186,3 @@ def test_a_dispatcher_survives_and_counts(folder: Path) -> None:
     statement = json.loads((folder / "statement").read_text())
     assert statement["offered"] == statement["completed"] + statement["in_flight"]
     assert 0 < statement["completed"] <= answers
-    peer.close()

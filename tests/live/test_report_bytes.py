@@ -26,16 +26,17 @@ JOBS = 200
 def frames_of_a_run(folder: Path, reads: list[str], **more: object) -> list[bytes]:
     """All that a server of ``CURVE`` sends while it serves ``JOBS`` jobs; ``more``: of its specification."""
     address = f"ipc://{folder}/s1.ipc"
-    peer = Peer("d1", folder)
     frames: list[bytes] = []
     completed = 0
-    with agent(server_spec(folder, address, CURVE, reads) | more) as process:
+    with Peer("d1", folder) as peer, agent(server_spec(folder, address, CURVE, reads) | more) as process:
         peer.connect(peer.socket, "s1", address)
-        peer.socket.send_multipart([b"s1", msgpack.packb([3, 1, 1, [wire.HELLO, "run", "d1"]])])
+        peer.socket.send_multipart([b"s1", msgpack.packb([wire.VERSION, 1, 1, [wire.HELLO, "run", "d1"]])])
         peer.hear(wire.WELCOME)
         peer.start()
         for job in range(JOBS):
-            peer.socket.send_multipart([b"s1", msgpack.packb([3, 1, job + 2, [wire.JOB, job, 1.0]])])
+            peer.socket.send_multipart(
+                [b"s1", msgpack.packb([wire.VERSION, 1, job + 2, [wire.JOB, job, 1.0]])]
+            )
         goodbye_said = False
         while process.poll() is None and peer.socket.poll(30_000):
             frames.append(peer.socket.recv_multipart()[1])
@@ -43,11 +44,10 @@ def frames_of_a_run(folder: Path, reads: list[str], **more: object) -> list[byte
             completed += sum(message[0] == wire.COMPLETION for message in content)
             if completed == JOBS and not goodbye_said:
                 goodbye_said = True
-                peer.socket.send_multipart([b"s1", msgpack.packb([3, 1, JOBS + 2, [wire.BYE]])])
+                peer.socket.send_multipart([b"s1", msgpack.packb([wire.VERSION, 1, JOBS + 2, [wire.BYE]])])
             if [wire.BYE] in content:
                 break
         assert process.wait(30) == 0
-    peer.close()
     assert completed == JOBS
     return frames
 
@@ -60,7 +60,9 @@ def test_a_report_holds_the_declared_quantities_and_nothing_else(folder: Path, n
     messages = [message for content in contents for message in content[3:]]
     # Before its messages a frame says which version, life and number it is, and those are no secret.
     first = contents[0][2]
-    assert [content[:3] for content in contents] == [[3, 1, first + step] for step in range(len(contents))]
+    assert [content[:3] for content in contents] == [
+        [wire.VERSION, 1, first + step] for step in range(len(contents))
+    ]
     curve = curves.make(CURVE)
     expected = {
         "gmsr": [[curves.difference(curve, jobs, 1.0)] for jobs in range(JOBS + 1)],

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -148,9 +148,12 @@ def serve_among(
     folder: Path, address: str, plans: list[dict[str, Any]], word: str, times: int
 ) -> dict[str, Any]:
     """Serve both neighbours until each stranger has met its fate so many times. Returns the server's statement."""
-    launcher = Peer("launcher", folder)
-    with agent(spec(folder, address)) as process, ExitStack() as stack:
-        neighbours = Neighbours(address)
+    with (
+        Peer("launcher", folder) as launcher,
+        agent(spec(folder, address)) as process,
+        closing(Neighbours(address)) as neighbours,
+        ExitStack() as stack,
+    ):
         for name in ("d1", "d2"):
             neighbours.ask(name, [(wire.HELLO, "run", name)], (wire.WELCOME, "run"))
         launcher.start()
@@ -165,10 +168,8 @@ def serve_among(
             neighbours.both_ask_for_a_job()
         for name in ("d1", "d2"):
             neighbours.ask(name, [(wire.BYE,)], (wire.BYE,))
-        neighbours.close()
         assert process.wait(30) == 0, process.stderr and process.stderr.read()
         assert not any(each.said("heard") for each in found)
-    launcher.close()
     statement: dict[str, Any] = json.loads((folder / "statement").read_text())
     assert statement["arrived"] == statement["departed"] == 2 * neighbours.jobs
     assert statement["refused"] == 0
