@@ -18,8 +18,8 @@ from gmsr.agents.view import View
 FEW, MANY = 128, 2048
 """Doubled four times: what is logarithmic grows to 11/7, what is linear to 16."""
 WATCHED = 40
-LOOK_AT_ALL = ("gmsr-damped", "prequal")
-"""Marginals of all move with time; candidates are others with each job, but no more than the pool has."""
+LOOK_AT_ALL = ("prequal",)
+"""Candidates are others with each job, but no more than the pool has."""
 
 
 class Meter:
