@@ -235,6 +235,7 @@ def collect(host: Host, folder: str, run_dir: Path) -> str:
         except (OSError, tarfile.TarError, EOFError, subprocess.TimeoutExpired) as error:
             why = f"what came breaks off ({error})"
         finally:
+            process.stdin.close()
             process.stdout.close()
             if why:
                 process.kill()

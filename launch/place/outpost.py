@@ -37,6 +37,8 @@ from .relay import (
 
 LINGER_REAL_S = 60.0
 MODULES = ("nursery", "journals")
+REFUSED = b"\x7e"
+"""Exit status where what is asked for is not run (126, a shell's)."""
 HANDSHAKE_MS = 10_000
 FULL_MS = 20
 """Between tries to send, where the other end takes nothing: a ROUTER does not tell when it would."""
@@ -47,8 +49,6 @@ class Stream:
 
     def __init__(self, words: list[str]) -> None:
         module, *arguments = words
-        if module not in MODULES:
-            raise ValueError(f"{module} is not run for anybody")
         self.words = words
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", f"gmsr.launch.place.{module}", *arguments],
@@ -172,7 +172,12 @@ class Outpost:
 
     def _open(self, peer: bytes, data: bytes) -> None:
         self._visited = True
-        self._streams[peer] = stream = Stream([str(word) for word in unpackb(data)])
+        words = [str(word) for word in unpackb(data)]
+        if words[0] not in MODULES:
+            for message in (ERRORS + f"{words[0]} is not run for anybody\n".encode(), EXIT + REFUSED):
+                self._socket.send_multipart([peer, message])
+            return
+        self._streams[peer] = stream = Stream(words)
         if stream.words[0] == "nursery":
             self._nurseries.append(stream)
 

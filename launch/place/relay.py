@@ -74,7 +74,8 @@ class Relay:
         poller = zmq.Poller()
         poller.register(self._monitor, zmq.POLLIN)
         room = bool(int(self._socket.get(zmq.EVENTS)) & zmq.POLLOUT)
-        if self._held:
+        if self._held:  # until it is read we do not listen, and that nothing is heard says nothing
+            self._heard = time.monotonic()
             poller.register(1, zmq.POLLOUT)
         else:
             poller.register(self._socket, zmq.POLLIN if room or self._ended else zmq.POLLIN | zmq.POLLOUT)
