@@ -211,7 +211,7 @@ class Net:
             config.write_text(
                 f"ListenAddress {self.addresses[name]}\nHostKey {self.folder / f'host-{name}'}\nPidFile none\n"
                 f"AuthorizedKeysFile {self.folder / 'key.pub'}\nStrictModes no\nUsePAM no\n"
-                f"PermitRootLogin prohibit-password\nMaxStartups 100\nSetEnv HOME={home}\n"
+                f"PermitRootLogin prohibit-password\nMaxStartups 100\nSetEnv HOME={home} TMPDIR={home}\n"
             )
             words = ["ip", "netns", "exec", self.namespace(name), SSHD, "-D", "-f", str(config)]
             if Path("/proc/self/ns/time").exists():
