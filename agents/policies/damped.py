@@ -16,18 +16,18 @@ Where a server reports each job there is no interval, both differences are 0, an
 without dimension, and none is critical (a factor of three either way changes latencies by less than their errors): the
 rule finds its scale in what it observes.
 
-Between two reports, and two jobs of our own, what is expected of a server moves in a straight line: x falls by one in
-H seconds. So a choice looks at as many numbers as there are servers, or with many at the winner of a kinetic tournament
-(``kinetic.py``); a line is drawn anew when its server reports, gets a job of ours, or has all that it should have got.
+Between two reports, and two jobs of our own, what is expected of a server moves in a line that is straight but for one
+bend, where it has got what it should have got: x falls by one in H seconds. A line is drawn anew when its server
+reports or gets a job of ours. A choice looks at each, or with many at the winner of a kinetic tournament
+(``kinetic.py``).
 
-What it gives up: two more numbers a report (18 bytes); a choice takes three to ten times as long as plain GMSR's; a
-dispatcher that sends less than a job an interval to a server knows too little, and with fifty
+What it gives up: two more numbers a report (18 bytes); a choice takes four times as long as plain GMSR's, and 4 µs with
+a thousand servers; a dispatcher that sends less than a job an interval to a server knows too little, and with fifty
 such the better marginal of two random servers (``sampled``, agents/README.md) does better once views are older than a
 service time; a change in demand is followed over ten intervals. The rule and its figures are our own:
 docs/feeds.md.
 """
 
-from heapq import heappop, heappush
 from random import Random
 from typing import ClassVar
 
@@ -48,7 +48,7 @@ FAINT = 1e-100
 
 Told = tuple[float, float, float, float]
 """When a report was true, its marginal, and what that is expected to gain a second: while its server has more than it
-should have got, and once it has less."""
+should have got, and then."""
 
 
 class GmsrDamped:
@@ -84,8 +84,6 @@ class GmsrDamped:
         # By place, once somebody chooses:
         self._told: list[Told] = []
         self._lines: list[Line] = []
-        self._bends: list[float] = []  # when they are to be drawn anew
-        self._due: list[tuple[float, int]] = [(-NEVER, -1)]  # bends in order, and some that are out of date
         self._tournament: KineticTournament | None = None
 
     def touched(self, place: int) -> None:
@@ -105,15 +103,18 @@ class GmsrDamped:
         """The best by now; ties go to the server with the fewest own jobs in flight."""
         view = self._view
         now = view.now
-        if now >= self._due[0][0]:
-            self._bend(now)
+        if not self._lines:
+            self._draw_all()
         if self._tournament is not None:
             best = self._tournament.best(now)
         else:
-            values = [level + slope * now for level, slope in self._lines]
+            values = [
+                value + (now - bend) * (before if now < bend else after)
+                for value, bend, before, after in self._lines
+            ]
             most = max(values)
             best = values.index(most)
-            if not self._lines[best][1] and values.count(most) > 1:
+            if not self._lines[best][3] and values.count(most) > 1:
                 tied = [place for place, value in enumerate(values) if value == most]
                 best = min(tied, key=view.inflight.__getitem__)
         number = view.numbers[best]
@@ -151,37 +152,21 @@ class GmsrDamped:
         return self._view.times[place], self._marginals[place], falling, rising
 
     def _draw(self, place: int, number: int, now: float) -> None:
-        """What is expected of a server is a straight line, up to where it has all that it should have got."""
-        told, level, slope, rising = self._told[place]
-        if slope or rising:
+        told, marginal, falling, rising = self._told[place]
+        even = 0.0  # when it has got what it should have got
+        if falling or rising:
             share, floor = self._unit * self._shares[number], self._floor
             even = told + self._gap * self._sent[number] / (share if share > floor else floor)
-            if even > now:
-                heappush(self._due, (even, place))
-                self._bends[place] = even
-            else:
-                slope = rising
-            level -= slope * even
-        self._lines[place] = line = level, slope
+        self._lines[place] = line = marginal, even, falling, rising
         if self._tournament is not None:
             self._tournament.put(place, line, now)
 
     def _draw_all(self) -> None:
-        count = len(self._marginals)
-        self._floor = FLOOR / max(count, 1)
-        self._told = [self._tell(place) for place in range(count)]
-        self._lines, self._bends, self._due = [(0.0, 0.0)] * count, [NEVER] * count, [(NEVER, -1)]
-        self._tournament = None
-        for place, number in enumerate(self._view.numbers):
-            self._draw(place, number, self._view.now)
-        if count > self.few:
-            self._tournament = KineticTournament(self._lines, self._view.inflight, self._view.now)
-
-    def _bend(self, now: float) -> None:
-        """Lines are drawn anew that end here, and all at the first choice."""
-        if not self._lines:
-            self._draw_all()
-        while now >= self._due[0][0]:
-            bend, place = heappop(self._due)
-            if bend == self._bends[place]:
-                self._draw(place, self._view.numbers[place], now)
+        numbers, now = self._view.numbers, self._view.now
+        self._floor = FLOOR / len(numbers)
+        self._told = [self._tell(place) for place in range(len(numbers))]
+        self._lines = [(0.0, 0.0, 0.0, 0.0)] * len(numbers)
+        for place, number in enumerate(numbers):
+            self._draw(place, number, now)
+        if len(numbers) > self.few:
+            self._tournament = KineticTournament(self._lines, self._view.inflight, now)

@@ -20,7 +20,6 @@ answers for the quantile without saying how many: here the last ``window`` (128)
 
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
-from collections.abc import Sequence
 from math import ceil
 from random import Random
 from typing import ClassVar
@@ -51,27 +50,29 @@ class Prequal:
         # By number, of the last answer: when it was true, and its RIF with the jobs sent by it
         self._heard: defaultdict[int, float] = defaultdict(lambda: -NEVER)
         self._held: defaultdict[int, float] = defaultdict(float)
-        self._rifs: list[float] = []  # at the last choice
         self._limit = NEVER
+        # By place, as of the last look; the candidates' numbers and times then
+        self._seen: tuple[list[int], list[float]] = [], []
+        self._rifs: list[float] = []
+        self._cold: list[float] = []  # latencies, those of hot ones never
 
     def changed(self) -> None:
-        """Nothing is kept by place."""
+        """What is kept by place is looked at before each choice."""
 
     def choose(self) -> int:
         """The quickest cold one, or the least hot."""
-        view, heard, held = self._view, self._heard, self._held
-        numbers, times = view.numbers, view.times
-        for place in [place for place, server in enumerate(numbers) if times[place] > heard[server]]:
-            self._hear(place)
-        self._rifs = rifs = [held[server] for server in numbers]
-        self._limit = limit = self._threshold()
-        pairs = zip(self._latencies, rifs, strict=True)
-        cold: Sequence[float] = [latency if rif <= limit else NEVER for latency, rif in pairs]
-        best = min(cold)
+        view = self._view
+        numbers, times = self._seen
+        if times != view.times or numbers != view.numbers:
+            self._look()
+        candidates, best = self._cold, min(self._cold)
         if best == NEVER:
-            cold, best = rifs, min(rifs)
-        chosen = any_of(cold, best, self._random)
-        held[numbers[chosen]] += 1.0
+            candidates, best = self._rifs, min(self._rifs)
+        chosen = any_of(candidates, best, self._random)
+        self._held[view.numbers[chosen]] += 1.0
+        self._rifs[chosen] += 1.0
+        if self._rifs[chosen] > self._limit:
+            self._cold[chosen] = NEVER
         return chosen
 
     def worst(self) -> int:
@@ -79,6 +80,17 @@ class Prequal:
         places = range(len(self._rifs))
         hottest = max(places, key=self._rifs.__getitem__)
         return hottest if self._rifs[hottest] > self._limit else max(places, key=self._latencies.__getitem__)
+
+    def _look(self) -> None:
+        """There are new answers, or other candidates."""
+        view, heard, held = self._view, self._heard, self._held
+        self._seen = numbers, times = view.numbers.copy(), view.times.copy()
+        for place in [place for place, server in enumerate(numbers) if times[place] > heard[server]]:
+            self._hear(place)
+        self._limit = limit = self._threshold()
+        self._rifs = [held[server] for server in numbers]
+        pairs = zip(self._latencies, self._rifs, strict=True)
+        self._cold = [latency if rif <= limit else NEVER for latency, rif in pairs]
 
     def _hear(self, place: int) -> None:
         """A new answer counts for the quantile."""

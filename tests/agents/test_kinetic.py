@@ -11,8 +11,16 @@ from gmsr.agents.policies.damped import GmsrDamped
 from gmsr.agents.policies.kinetic import KineticTournament, Line
 from gmsr.agents.view import View
 
-LINE = st.tuples(st.sampled_from([-2.0, -0.5, 0.0, 0.3, 1.0]), st.sampled_from([0.0, 0.1, 0.25, 1.0, 3.0]))
+SLOPE = st.sampled_from([0.0, 0.1, 0.25, 1.0, 3.0])
+LINE = st.tuples(
+    st.sampled_from([-2.0, -0.5, 0.0, 0.3, 1.0]), st.sampled_from([0.0, 0.4, 2.0, 9.0]), SLOPE, SLOPE
+)
 STEP = st.tuples(st.sampled_from([0.0, 0.01, 0.4, 1.0, 7.0]), st.integers(0, 8), LINE | st.none())
+
+
+def value_of(line: Line, now: float) -> float:
+    value, bend, before, after = line
+    return value + (now - bend) * (before if now < bend else after)
 
 
 @settings(deadline=None)
@@ -27,18 +35,18 @@ def test_the_winner_is_the_greatest_at_any_time(
         if line is not None:
             lines[place % len(lines)] = line
             tree.put(place % len(lines), line, now)
-        values = [level + slope * now for level, slope in lines]
+        values = [value_of(line, now) for line in lines]
         assert values[tree.best(now)] == pytest.approx(max(values), abs=1e-9)
 
 
 def test_ties_go_to_the_fewest_in_flight() -> None:
     fewest = [3, 1, 2, 1]
-    assert KineticTournament([(1.0, 0.0)] * 4, fewest, 0.0).best(5.0) == 1
+    assert KineticTournament([(1.0, 0.0, 0.0, 0.0)] * 4, fewest, 0.0).best(5.0) == 1
     fewest[1] = 4
-    tree = KineticTournament([(1.0, 0.0)] * 4, fewest, 0.0)
+    tree = KineticTournament([(1.0, 0.0, 0.0, 0.0)] * 4, fewest, 0.0)
     assert tree.best(5.0) == 3
     fewest[3] = 9
-    tree.put(3, (1.0, 0.0), 5.0)
+    tree.put(3, (1.0, 0.0, 0.0, 0.0), 5.0)
     assert tree.best(5.0) == 2
 
 
@@ -65,8 +73,7 @@ def test_the_damped_rule_takes_the_greatest_expected(few: int, data: st.DataObje
         if data.draw(st.booleans()):
             slopes = data.draw(st.sampled_from([(0.0, 0.0), (0.05, 0.1), (0.2, 0.2)]))
             view.reported(number, (data.draw(st.sampled_from([0.0, 0.5, 0.6, 1.0])), *slopes), view.now)
-        made._bend(view.now)
-        values = [level + slope * view.now for level, slope in made._lines]
+        values = [value_of(line, view.now) for line in made._lines]
         chosen = made.choose()
         assert values[chosen] == pytest.approx(max(values), abs=1e-9)
         view.add(chosen, 1)
@@ -87,14 +94,12 @@ def test_what_it_expects_of_a_server(jobs: int) -> None:
         made._sent[0] += 1
     after = 1.0 + (jobs > 0)  # so many seconds later
     view.correct(0, (0.7, 0.2, 0.1))
-    made._bend(view.now + after)
-    ((level, slope),) = made._lines
     view.now += after
     beyond = (jobs - 10.0 * after) / 10.0
     every = made._every[0]
     assert every == pytest.approx(1.0, rel=0.1)
     expected = 0.7 - beyond * (0.2 if beyond > 0.0 else 0.1)
-    assert level + slope * view.now == pytest.approx(expected, abs=0.03)
+    assert value_of(made._lines[0], view.now) == pytest.approx(expected, abs=0.03)
 
 
 def test_shares_outlive_any_number_of_jobs_and_any_pause() -> None:
