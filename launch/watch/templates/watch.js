@@ -87,12 +87,13 @@ function tell() {
     fault ? made("li", `${fault.begin.toFixed(1)} s: ${fault.what}, ${fault.end === null ? "now" : `until ${fault.end.toFixed(1)} s`}`, { className: fault.end === null ? "now" : "" }) : made("li", "none so far")));
   if (!here) return;
   const aim = news.aims.filter((each) => each[0] <= here.t).at(-1) ?? [0, null, null];
+  const none = about.mode === "live" && !news.aims.length ? "optimum not known yet" : "no optimum";
   const over = aim[2] && here.so_far ? `${number(here.so_far / aim[2])} × the optimum` : "";
   const tiles = [
     ["throughput", `${number(here.completed, 3)} jobs/s`, `${number(here.offered, 3)} offered`],
     ["latency now", seconds(here.latency), aim[2] ? `optimum ${seconds(aim[2])}` : ""],
     ["latency so far", seconds(here.so_far), over],
-    ["workload ΣN", number(here.workload), aim[1] === null ? "no optimum" : `optimum ${number(aim[1])}`],
+    ["workload ΣN", number(here.workload), aim[1] === null ? none : `optimum ${number(aim[1])}`],
     ["jobs in flight", String(here.in_flight), `${here.lost} lost`],
     ["lateness", seconds(here.late), here.latency && here.late !== null ? `${number((100 * here.late) / here.latency, 2)} % of the latency` : ""],
   ];
