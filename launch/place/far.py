@@ -24,6 +24,8 @@ REACH_REAL_S = 2.0
 PREFIX = "gmsr-run-"
 LOCK = "nursery"
 """A file in the folder; holds the nursery's process id."""
+SOCKETS = "sockets"
+"""A file in the folder; says where the agents' sockets are, which a nursery that is killed cannot remove."""
 PACKAGE = __file__.removesuffix("/launch/place/far.py")
 OF_AGENTS = ("agents", "agents/feeds", "agents/policies", "broker", "topology", "launch/place")
 """Parts of the package that must be the same on all hosts."""
@@ -89,6 +91,11 @@ class Far:
                 socket.create_connection((address, port), REACH_REAL_S).close()
                 return {}
         return {"error": f"no such command: {command!r}"}
+
+    def note(self, sockets: str) -> None:
+        """Where they are."""
+        with open(f"{self.folder}/{SOCKETS}", "w") as file:  # noqa: PTH123
+            file.write(sockets)
 
     def discard(self) -> None:
         """Nothing in it is worth anything."""

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from .far import LOCK, PREFIX
+from .far import LOCK, PREFIX, SOCKETS
 
 PATIENCE_REAL_S, GRACE_REAL_S = 10.0, 10.0
 ARRIVED = b"arrived\n"
@@ -43,6 +43,8 @@ def send(folder: Path) -> str:
                 stream.add(file, file.name)
         sys.stdout.flush()
         if sys.stdin.buffer.readline() == ARRIVED:
+            if (folder / SOCKETS).is_file():
+                shutil.rmtree((folder / SOCKETS).read_text(), ignore_errors=True)
             shutil.rmtree(folder)
     return ""
 

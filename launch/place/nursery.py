@@ -87,6 +87,8 @@ class Nursery:
         self._unpacker = Unpacker()
         self._launcher_here = True
         self.sockets = tempfile.mkdtemp(prefix="gmsr-", dir=home())
+        if far:
+            far.note(self.sockets)
         self._telemetry = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._telemetry.bind(f"{self.sockets}/nursery")
         self._telemetry.setblocking(False)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import zmq
 
-from gmsr.launch.place.far import LOCK, PREFIX
+from gmsr.launch.place.far import LOCK, PREFIX, SOCKETS
 from gmsr.launch.place.inventory import Door, Host
 from gmsr.launch.place.on_ssh import collect, module, open_link
 from gmsr.launch.place.relay import FAILED, OWN_KEY
@@ -50,6 +50,8 @@ def left_by_a_nursery(folder: Path) -> Path:
     made = folder / f"{PREFIX}left"
     (made / "agents").mkdir(parents=True)
     (made / LOCK).write_text("0")
+    (folder / "gmsr-sockets").mkdir()
+    (made / SOCKETS).write_text(str(folder / "gmsr-sockets"))
     (made / "agents" / "d1@1.rows").write_bytes(os.urandom(BIG))
     (made / "agents" / "d1@1.json").write_text("{}")
     return made
@@ -63,6 +65,7 @@ def test_journals_come_home_through_it(host: Host, tmp_path: Path) -> None:
     assert (home / "agents" / "d1@1.rows").read_bytes() == wanted
     assert (home / "agents" / "d1@1.json").read_text() == "{}"
     assert not kept.exists()
+    assert not (tmp_path / "gmsr-sockets").exists()
     assert not psutil.wait_procs(outposts(host), timeout=PATIENCE_S)[1], "nobody needs the door any more"
 
 

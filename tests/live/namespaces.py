@@ -65,6 +65,10 @@ class Net:
     def namespace(self, name: str) -> str:
         return f"gmsr-{os.getpid()}-{name}"
 
+    def temporary(self, name: str) -> Path:
+        """Where a host has its temporary files; a short path, since sockets are among them."""
+        return self.folder / f"t{name}"
+
     def inventory(self, **changes: Any) -> Path:
         """A file of all hosts; ``changes`` of each, by its name."""
         entries = [
@@ -142,6 +146,7 @@ class Net:
         while True:
             found = [f"process {pid} on {name}" for name in self.hosts for pid in self.processes(name)]
             found += [str(path) for name in self.hosts for path in (self.folder / name).iterdir()]
+            found += [str(path) for name in self.hosts for path in self.temporary(name).glob("gmsr-*")]
             found += [f"process {pid} of the launcher" for pid in self.processes("launcher")]
             if not found or time.monotonic() > deadline:
                 return found
@@ -207,11 +212,13 @@ class Net:
             kind, key = (self.folder / f"host-{name}.pub").read_text().split()[:2]
             known.append(f"{self.addresses[name]} {kind} {key}\n")
             config, home = self.folder / f"sshd-{name}", self.folder / f"home-{name}"
+            self.temporary(name).mkdir()
             home.mkdir()  # an empty one: what a shell does where the user has made a home is not this test's business
             config.write_text(
                 f"ListenAddress {self.addresses[name]}\nHostKey {self.folder / f'host-{name}'}\nPidFile none\n"
                 f"AuthorizedKeysFile {self.folder / 'key.pub'}\nStrictModes no\nUsePAM no\n"
-                f"PermitRootLogin prohibit-password\nMaxStartups 100\nSetEnv HOME={home} TMPDIR={home}\n"
+                f"PermitRootLogin prohibit-password\nMaxStartups 100\n"
+                f"SetEnv HOME={home} TMPDIR={self.temporary(name)}\n"
             )
             words = ["ip", "netns", "exec", self.namespace(name), SSHD, "-D", "-f", str(config)]
             if Path("/proc/self/ns/time").exists():
