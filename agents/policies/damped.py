@@ -31,8 +31,9 @@ docs/feeds.md.
 from random import Random
 from typing import ClassVar
 
+from ..machine import NEVER
 from ..view import View
-from .kinetic import NEVER, KineticTournament, Line
+from .kinetic import KineticTournament, Line
 
 AVERAGED = 0.1
 """Weight of the last interval in its mean."""

@@ -27,9 +27,9 @@ from random import Random
 from typing import ClassVar
 
 from ..feeds.base import number
+from ..machine import NEVER
 from ..view import View
 
-NEVER = float("inf")
 EVERY, MOST = 0.05, 1.0
 """Between two moves, in units of the price that is paid."""
 DEAREST = 10.0

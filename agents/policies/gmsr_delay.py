@@ -26,10 +26,9 @@ ties=inflight the fewest own jobs in flight decide, and since those that travel 
 from random import Random
 from typing import ClassVar
 
+from ..machine import NEVER
 from ..view import View
 from .gmsr import Gmsr
-
-NEVER = float("inf")
 
 
 class GmsrDelay(Gmsr):

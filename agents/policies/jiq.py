@@ -14,10 +14,9 @@ everybody hears at once who is idle and who no longer is, and a spent token brid
 from random import Random
 from typing import ClassVar
 
+from ..machine import NEVER
 from ..view import View
 from .base import pick
-
-NEVER = float("inf")
 
 
 class JoinIdleQueue:

@@ -7,7 +7,8 @@ time that passes costs only the matches that it has decided anew.
 
 from collections.abc import Sequence
 
-NEVER = float("inf")
+from ..machine import NEVER
+
 Line = tuple[float, float, float, float]
 """It bends once: its value there, when that is, and its slopes before and after."""
 

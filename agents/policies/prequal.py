@@ -25,10 +25,9 @@ from random import Random
 from typing import ClassVar
 
 from ..feeds.base import number
+from ..machine import NEVER
 from ..view import View
 from .base import any_of
-
-NEVER = float("inf")
 
 
 class Prequal:

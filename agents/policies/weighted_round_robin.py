@@ -21,10 +21,9 @@ from random import Random
 from typing import ClassVar
 
 from ..feeds.base import number
+from ..machine import NEVER
 from ..view import View
 from .edf import Schedule
-
-NEVER = float("inf")
 
 
 class _Load:

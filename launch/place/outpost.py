@@ -174,8 +174,9 @@ class Outpost:
         self._visited = True
         words = [str(word) for word in unpackb(data)]
         if words[0] not in MODULES:
-            for message in (ERRORS + f"{words[0]} is not run for anybody\n".encode(), EXIT + REFUSED):
-                self._socket.send_multipart([peer, message])
+            with suppress(zmq.ZMQError):  # whoever asked is gone
+                for message in (ERRORS + f"{words[0]} is not run for anybody\n".encode(), EXIT + REFUSED):
+                    self._socket.send_multipart([peer, message], zmq.DONTWAIT)
             return
         self._streams[peer] = stream = Stream(words)
         if stream.words[0] == "nursery":

@@ -25,7 +25,7 @@ from gmsr.launch.place.nursery import SILENCE_REAL_S
 from gmsr.launch.place.on_ssh import ALIVE_COUNT, ALIVE_REAL_S
 
 from .namespaces import CLOCKS_AHEAD_S, PATIENCE_S, Net, need
-from .records import balanced, summary, wait_for
+from .records import balanced, cut_off_and_healed, summary, wait_for
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 DEMO = example("llm-fleet")
@@ -100,17 +100,7 @@ def test_a_host_is_cut_off_and_healed_in_mid_run(net: Net) -> None:
         "run", str(DEMO), *DEMO_RUN, "--duration", "24", "--warmup", "2", "--hosts", str(net.inventory()),
         "--out", str(out), "--json",
     )  # fmt: skip
-    wait_for(out / "control.json")
-    time.sleep(3.0)  # some load first; no verdict hangs on it
-    net.cut("b")  # from the launcher too
-    time.sleep(4.0)
-    net.heal("b")
-    _, err = process.communicate(timeout=300.0)
-    assert process.returncode == 0, err
-    found = summary(out)
-    balanced(found)
-    assert sum(found["jobs"]["lost"].values()) > 0, "it was noticed, and cost jobs"
-    assert not any(host["uncollected"] for host in found["hosts"].values())
+    cut_off_and_healed(net, "b", process, out)
 
 
 def test_packets_between_two_hosts_vanish_and_come_back(net: Net) -> None:

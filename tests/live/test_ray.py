@@ -19,7 +19,7 @@ from gmsr.launch.packaged import path as example
 
 from .clusters import Cluster
 from .namespaces import PATIENCE_S, Net, need
-from .records import balanced, summary, wait_for
+from .records import balanced, cut_off_and_healed, summary, wait_for
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.ray]
 DEMO = example("llm-fleet")
@@ -124,17 +124,7 @@ def test_a_node_is_cut_off_and_healed_in_mid_run(cluster: Cluster) -> None:
         "--out",
         str(out),
     )
-    wait_for(out / "control.json")
-    time.sleep(3.0)  # some load first; no verdict hangs on it
-    cluster.net.cut("e")  # from the launcher and the head too
-    time.sleep(4.0)
-    cluster.net.heal("e")
-    _, err = process.communicate(timeout=300.0)
-    assert process.returncode == 0, err
-    found = summary(out)
-    balanced(found)
-    assert sum(found["jobs"]["lost"].values()) > 0, "it was noticed, and cost jobs"
-    assert not any(host["uncollected"] for host in found["hosts"].values())
+    cut_off_and_healed(cluster.net, "e", process, out)
 
 
 def test_the_demo_runs_as_on_one_machine_and_does_not_notice_that_the_head_of_the_cluster_dies(
