@@ -38,6 +38,11 @@ def _lines(axes: Any, known: Known, x: Callable[[Series], Any], y: Callable[[Ser
         axes.legend(fontsize=8, frameon=False)
 
 
+def _below(axes: Any) -> None:
+    """Names of servers, where they hide none of their lines."""
+    axes.legend(fontsize=6, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+
+
 def _optima(axes: Any, known: Known, of: str) -> None:
     """Dashed lines at the optima, one where they agree."""
     found = {
@@ -133,7 +138,7 @@ def _of_servers(axes: Any, known: Known, of: Callable[[Series], dict[str, Any]],
         for index, (name, line) in enumerate(values.items()):
             axes.plot(series.server_t, line, color=COLOURS[index % len(COLOURS)], linewidth=0.9, label=name)
         axes.set_ylabel(unit)
-        axes.legend(fontsize=6, frameon=False, ncols=2)
+        _below(axes)
         return
     picture = axes.imshow(
         np.array(list(values.values())), aspect="auto", cmap=SEQUENCE, interpolation="nearest",
@@ -160,7 +165,7 @@ def _splits(axes: Any, known: Known) -> None:
             left += shares[:, index]
         axes.invert_yaxis()
         axes.set_xlabel("share of its jobs")
-        axes.legend(fontsize=6, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+        _below(axes)
         return
     picture = axes.imshow(shares, aspect="auto", cmap=SEQUENCE, interpolation="nearest")
     axes.set_xlabel("server")
