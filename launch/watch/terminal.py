@@ -16,7 +16,8 @@ PLAIN_STEPS = 20
 FAULTS_SHOWN = 4
 SPLIT_SHOWN = 4
 """Of a dispatcher's servers those that get the most."""
-WORDS = ("server", "dispatcher", "sends to")
+SPLITS = "sends to"
+WORDS = ("server", "dispatcher", SPLITS)
 """Columns to the left."""
 LINES_BESIDE, LINES_A_TABLE = 13, 5
 """Of a screen's: what is no row of an agent; of these a table's own."""
@@ -120,7 +121,7 @@ def view(scene: Scene, frame: Frame, width: int, height: int) -> Any:
     each = max(room if beside else (room - LINES_A_TABLE) // 2, 2)
     tables = [
         _table(["server", "workload N", "rate μ", "marginal μ′"], _servers(frame), each),
-        _table(["dispatcher", "jobs/s", "latency", "sends to"], _dispatchers(frame), each),
+        _table(["dispatcher", "jobs/s", "latency", SPLITS], _dispatchers(frame), each),
     ]
     if beside:
         both = Table.grid(padding=(0, 3))
@@ -165,8 +166,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], most: int) -> Any
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in head:
-        table.add_column(name, justify="left" if name in WORDS else "right", no_wrap=True)
+    for name, cells in zip(head, zip(head, *rows[:most], strict=True), strict=True):
+        # Where room is short the list of servers is cut, and no number.
+        least = None if name == SPLITS else max(map(len, cells))
+        justify: Any = "left" if name in WORDS else "right"
+        table.add_column(name, justify=justify, no_wrap=True, min_width=least)
     for row in rows[:most]:
         table.add_row(*row)
     if len(rows) > most:
